@@ -1,0 +1,27 @@
+//! Events to bytes and back: the only crate that knows Avro and the schema registry.
+//!
+//! An event is encoded once, when its command is decided; the datum is stored, and travels as it
+//! is. Kafka's wire format puts five bytes before it ([`frame`]). A consumer decodes with the
+//! *writer's* schema straight into today's structs: a field that the writer did not know takes its
+//! serde default, a field that today's struct does not know is passed over.
+
+mod admission;
+mod codec;
+mod fault;
+mod frame;
+mod registry;
+mod schema;
+
+pub use codec::{Codec, Encoded};
+pub use fault::CodecFault;
+pub use frame::{frame, unframe};
+pub use registry::{Registry, RegistrySettings};
+pub use schema::{StoredEvent, WriterSchema, subject};
+
+/// The largest datum, in bytes: what a decoder may be asked to hold. A command whose event would
+/// be larger is refused; a record that is larger is poison before a byte of it is decoded.
+pub const MAX_DATUM_BYTES: usize = 256 * 1024;
+
+/// The most that the Avro decoder may allocate for one length-prefixed value. Four times the
+/// largest datum: no honest value comes near it, a forged length cannot exhaust the process.
+const MAX_ALLOCATION_BYTES: usize = 4 * MAX_DATUM_BYTES;

@@ -1,0 +1,95 @@
+//! A schema that bytes were written with, and an event that still is bytes.
+
+use std::sync::Arc;
+
+use apache_avro::{Schema, reader::datum::GenericDatumReader};
+use bytes::Bytes;
+use factline_core::Envelope;
+use serde::de::DeserializeOwned;
+
+use crate::{CodecFault, MAX_DATUM_BYTES, admission};
+
+/// The subject of a record type on a topic, by TopicRecordNameStrategy.
+#[must_use]
+pub fn subject(topic: &str, full_name: &str) -> String {
+    format!("{topic}-{full_name}")
+}
+
+/// An admitted schema, ready to decode. Lives as long as the process: there is one for each
+/// registered version of each event type, and the registry admits no others to our subjects.
+pub struct WriterSchema {
+    full_name: Arc<str>,
+    json: Arc<str>,
+    schema: &'static Schema,
+    reader: GenericDatumReader<'static>,
+}
+
+impl WriterSchema {
+    /// Parses a schema's JSON and checks that decoding with it is bounded.
+    ///
+    /// # Errors
+    /// [`CodecFault::InadmissibleSchema`].
+    pub fn admit(json: &str) -> Result<Arc<Self>, CodecFault> {
+        let schema: &'static Schema = Box::leak(Box::new(admission::admit(json)?));
+        let full_name = schema.name().map(ToString::to_string).unwrap_or_default();
+        let reader = GenericDatumReader::builder(schema)
+            .build()
+            .map_err(|error| CodecFault::InadmissibleSchema(error.to_string()))?;
+        let (full_name, json) = (full_name.into(), json.into());
+        Ok(Arc::new(Self { full_name, json, schema, reader }))
+    }
+
+    /// `factline.parcel.ParcelSent`.
+    #[must_use]
+    pub fn full_name(&self) -> &Arc<str> {
+        &self.full_name
+    }
+
+    /// The schema as it was given.
+    #[must_use]
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+
+    pub(crate) fn schema(&self) -> &'static Schema {
+        self.schema
+    }
+
+    /// Decodes exactly one datum.
+    pub(crate) fn decode<T: DeserializeOwned>(&self, mut datum: &[u8]) -> Result<T, CodecFault> {
+        check_size(datum)?;
+        let value = self
+            .reader
+            .read_deser(&mut datum)
+            .map_err(|error| CodecFault::DataMismatch(error.to_string()))?;
+        match datum.len() {
+            0 => Ok(value),
+            left => Err(CodecFault::TrailingBytes(left)),
+        }
+    }
+}
+
+impl std::fmt::Debug for WriterSchema {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("WriterSchema").field(&self.full_name).finish()
+    }
+}
+
+pub(crate) fn check_size(datum: &[u8]) -> Result<(), CodecFault> {
+    let bytes = datum.len();
+    if bytes > MAX_DATUM_BYTES {
+        return Err(CodecFault::TooLarge { bytes, limit: MAX_DATUM_BYTES });
+    }
+    Ok(())
+}
+
+/// An event whose data is still encoded: as the store holds it and as the relay sends it.
+#[derive(Debug, Clone)]
+pub struct StoredEvent {
+    /// What the log knows about it.
+    pub envelope: Envelope,
+    /// The schema that its bytes were written with.
+    pub schema: Arc<WriterSchema>,
+    /// The Avro datum.
+    pub datum: Bytes,
+}

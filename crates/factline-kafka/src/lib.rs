@@ -1,0 +1,28 @@
+//! Everything that touches the Kafka client, and nothing else does.
+//!
+//! In flow settings ([`KafkaSettings`]) and records to publish ([`Outgoing`]); out flow consumed
+//! records ([`Record`]) and faults classified by who must act. Every rule that librdkafka's
+//! defaults break is in one place, the rendered client configuration, with a golden test.
+//!
+//! - [`Producer`]: in order, acknowledged by all replicas, and never past a failure.
+//! - [`Admin`]: topics, watermarks, a group's committed offsets.
+//! - [`envelope_headers`] and [`read_envelope`]: what an event's headers say.
+
+mod admin;
+mod client_config;
+mod context;
+mod fault;
+mod headers;
+mod producer;
+mod record;
+mod settings;
+
+pub use admin::{Admin, TopicConfig, TopicInfo, Watermarks};
+pub use client_config::librdkafka_version;
+pub use fault::classify;
+pub use headers::{
+    HeaderFault, MAX_HEADER_BYTES, MAX_HEADERS, envelope_headers, header, read_envelope,
+};
+pub use producer::{Producer, SendFailure};
+pub use record::{Headers, Outgoing, Record};
+pub use settings::{Compression, KafkaSettings};

@@ -1,0 +1,42 @@
+//! Records, owned: what a consumer received and what a producer is to send.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// Header names and values in the order of the wire; names may repeat, values may be null.
+pub type Headers = Vec<(String, Option<Bytes>)>;
+
+/// A record as it was consumed, nothing interpreted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Where it was read.
+    pub topic: Arc<str>,
+    /// From 0.
+    pub partition: i32,
+    /// From 0; gaps are normal on a topic and mean nothing.
+    pub offset: i64,
+    /// The stream id, when the producer was ours.
+    pub key: Option<Bytes>,
+    /// The framed datum; `None` is a tombstone, which no event topic should hold.
+    pub value: Option<Bytes>,
+    /// As they came.
+    pub headers: Headers,
+    /// Publish time in Unix milliseconds. No decision rests on it.
+    pub timestamp_ms: Option<i64>,
+}
+
+/// A record to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Where to.
+    pub topic: Arc<str>,
+    /// From 0. `None` lets the client place the key as a JVM producer would (murmur2).
+    pub partition: Option<i32>,
+    /// The stream id for events.
+    pub key: Option<Bytes>,
+    /// The framed datum for events.
+    pub value: Option<Bytes>,
+    /// Sent in this order.
+    pub headers: Headers,
+}

@@ -1,0 +1,185 @@
+-- The log: append only, gapless positions per partition, one table that is also the outbox.
+create schema log;
+
+-- How many partitions a kind has. Fixed for ever: a stream's partition follows from it.
+create table log.topics (
+    topic      text primary key,
+    partitions integer not null check (partitions between 1 and 1024)
+);
+
+-- The last position of each partition. Its row lock is what makes position order commit order.
+-- Few rows, updated at every append: room on the page keeps the updates in place.
+create table log.heads (
+    topic     text    not null references log.topics,
+    partition integer not null,
+    position  bigint  not null default 0,
+    primary key (topic, partition)
+) with (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+
+-- Every schema that any event was ever written with: the store is readable without a registry.
+create table log.schemas (
+    schema_id smallint generated always as identity primary key,
+    full_name text not null,
+    json      text not null,
+    unique (full_name, json)
+);
+
+create table log.events (
+    topic               text        not null,
+    partition           integer     not null,
+    position            bigint      not null,
+    stream_id           text        not null,
+    version             bigint      not null,
+    event_id            uuid        not null,
+    schema_id           smallint    not null,
+    payload             bytea       not null,
+    correlation_id      uuid        not null,
+    causation_id        uuid        not null,
+    actor               text,
+    traceparent         text,
+    command_key         uuid,
+    command_fingerprint bytea,
+    occurred_at         timestamptz not null,
+    recorded_at         timestamptz not null,
+    primary key (topic, partition, position),
+    unique (topic, partition, stream_id, version)
+) with (fillfactor = 100);
+
+-- A command's key stands on the first event that it wrote.
+create unique index events_command_key on log.events (topic, partition, command_key)
+    where command_key is not null;
+
+-- A cache: may be deleted at any time.
+create table log.snapshots (
+    topic         text        not null,
+    stream_id     text        not null,
+    version       bigint      not null,
+    state_version integer     not null,
+    state         jsonb       not null,
+    created_at    timestamptz not null default now(),
+    primary key (topic, stream_id)
+);
+
+-- The last position of each partition that Kafka acknowledged.
+create table log.relay_cursors (
+    topic     text    not null,
+    partition integer not null,
+    position  bigint  not null default 0,
+    primary key (topic, partition)
+) with (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+
+-- Locks the heads of some partitions until the transaction ends, always in the same order.
+create function log.lock_heads(p_topic text, p_partitions integer[]) returns void
+language sql as $$
+    select from log.heads
+    where topic = p_topic and partition = any (p_partitions)
+    order by partition
+    for update
+$$;
+
+-- Appends groups of events, each group whole or not at all.
+--
+-- A group is what a batch holds for one stream: the version that its events were decided on, the
+-- keys of its commands, and its events in order. It is taken unless the stream has moved past the
+-- expected version or one of its keys is known. A group without events is only checked.
+-- Returns each taken event's place; the groups that are missing were not taken, except that a
+-- group without events returns one row with no position when its check held.
+--
+-- The heads are locked by one statement and read by later ones: a statement's snapshot is older
+-- than the locks that it takes itself.
+create function log.append(
+    p_topic         text,
+    g_partition     integer[],
+    g_stream_id     text[],
+    g_expected      bigint[],
+    k_group         integer[],
+    k_key           uuid[],
+    e_group         integer[],
+    e_version       bigint[],
+    e_event_id      uuid[],
+    e_schema_id     smallint[],
+    e_payload       bytea[],
+    e_correlation   uuid[],
+    e_causation     uuid[],
+    e_actor         text[],
+    e_traceparent   text[],
+    e_command_key   uuid[],
+    e_fingerprint   bytea[],
+    e_occurred_at   timestamptz[]
+) returns table (group_index integer, event_index integer, event_position bigint, recorded timestamptz)
+language plpgsql as $$
+declare
+    v_now timestamptz;
+begin
+    perform log.lock_heads(p_topic, g_partition);
+    v_now := clock_timestamp();
+
+    return query
+    with groups as (
+        select g.partition, g.stream_id, g.expected, g.ordinal::integer as ordinal
+        from unnest(g_partition, g_stream_id, g_expected)
+             with ordinality as g (partition, stream_id, expected, ordinal)
+    ), known_keys as (
+        select k.grp
+        from unnest(k_group, k_key) as k (grp, key)
+        join groups g on g.ordinal = k.grp
+        where exists (select from log.events e
+                      where e.topic = p_topic and e.partition = g.partition
+                        and e.command_key = k.key)
+    ), taken as (
+        select g.* from groups g
+        where not exists (select from log.events e
+                          where e.topic = p_topic and e.partition = g.partition
+                            and e.stream_id = g.stream_id and e.version = g.expected + 1)
+          and not exists (select from known_keys k where k.grp = g.ordinal)
+    ), placed as (
+        select g.ordinal as grp, g.partition, g.stream_id, e.*,
+               h.position + row_number() over (partition by g.partition order by e.ordinal) as position
+        from unnest(e_group, e_version, e_event_id, e_schema_id, e_payload, e_correlation,
+                    e_causation, e_actor, e_traceparent, e_command_key, e_fingerprint, e_occurred_at)
+             with ordinality as e (in_group, version, event_id, schema_id, payload, correlation_id,
+                    causation_id, actor, traceparent, command_key, fingerprint, occurred_at, ordinal)
+        join taken g on g.ordinal = e.in_group
+        join log.heads h on h.topic = p_topic and h.partition = g.partition
+    ), inserted as (
+        insert into log.events (topic, partition, position, stream_id, version, event_id, schema_id,
+                payload, correlation_id, causation_id, actor, traceparent, command_key,
+                command_fingerprint, occurred_at, recorded_at)
+        select p_topic, p.partition, p.position, p.stream_id, p.version, p.event_id, p.schema_id,
+               p.payload, p.correlation_id, p.causation_id, p.actor, p.traceparent, p.command_key,
+               p.fingerprint, p.occurred_at, v_now
+        from placed p
+        order by p.partition, p.position
+    ), moved as (
+        update log.heads h set position = last.position
+        from (select p.partition, max(p.position) as position from placed p group by p.partition) last
+        where h.topic = p_topic and h.partition = last.partition
+    )
+    select p.grp, p.ordinal::integer, p.position, v_now from placed p
+    union all
+    select g.ordinal, null, null, v_now from taken g where g.ordinal <> all (e_group);
+end
+$$;
+
+-- The roles: the owner migrates; the writer appends and can never change history; the reader
+-- reads. Roles belong to the whole server, so another database of it may have made them already.
+do $$
+declare
+    v_role text;
+begin
+    foreach v_role in array array['factline_log_writer', 'factline_log_reader'] loop
+        begin
+            execute format('create role %I login', v_role);
+        exception when duplicate_object or unique_violation then null;
+        end;
+    end loop;
+end
+$$;
+
+grant usage on schema log to factline_log_writer, factline_log_reader;
+grant select on all tables in schema log to factline_log_writer;
+grant select on log.events, log.schemas, log.topics, log.heads to factline_log_reader;
+grant insert on log.events, log.schemas to factline_log_writer;
+grant update (position) on log.heads to factline_log_writer;
+grant insert, update, delete on log.snapshots to factline_log_writer;
+grant insert, update on log.relay_cursors to factline_log_writer;

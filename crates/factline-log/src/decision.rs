@@ -1,0 +1,129 @@
+//! Deciding a stream's commands one after the other on the running state. Pure: no I/O.
+
+use std::{collections::HashSet, ops::Range};
+
+use factline_codec::{Codec, CodecFault, Encoded};
+use factline_core::{Aggregate, Version};
+use uuid::Uuid;
+
+use crate::{
+    Command,
+    append::{Group, NewEvent},
+    load::Loaded,
+};
+
+/// What a stream's commands come to, before the log has agreed.
+pub(crate) struct Decided<A: Aggregate> {
+    /// One for each command, in order.
+    pub answers: Vec<Answer<A>>,
+    /// The events of all of them, in order.
+    pub events: Vec<DecidedEvent<A::Event>>,
+    /// The stream after all of them.
+    pub after: Loaded<A>,
+}
+
+/// What one command comes to.
+pub(crate) enum Answer<A: Aggregate> {
+    /// It writes these events (perhaps none); the aggregate and its version after it.
+    Events(Range<usize>, A, Version),
+    /// The domain says no.
+    Refused(A::Refusal),
+    /// The caller insists on another version than this.
+    Mismatch(Version),
+    /// One of its events cannot be stored.
+    Unencodable(CodecFault),
+    /// The same key came before it in the same batch: it waits for that one's outcome.
+    Twin,
+}
+
+/// An event that was decided and encoded.
+pub(crate) struct DecidedEvent<E> {
+    pub event: E,
+    pub event_id: Uuid,
+    pub encoded: Encoded,
+    /// Which command wrote it.
+    pub command: usize,
+}
+
+/// Decides the commands of one stream.
+pub(crate) fn decide<A: Aggregate>(
+    start: Loaded<A>,
+    commands: &[&Command<A>],
+    codec: &Codec<A::Event>,
+) -> Decided<A> {
+    let mut decided = Decided { answers: Vec::new(), events: Vec::new(), after: start };
+    let mut keys = HashSet::new();
+    for (index, command) in commands.iter().enumerate() {
+        let answer = if keys.insert(command.key) {
+            decide_one(&mut decided, index, command, codec)
+        } else {
+            Answer::Twin
+        };
+        decided.answers.push(answer);
+    }
+    decided
+}
+
+fn decide_one<A: Aggregate>(
+    decided: &mut Decided<A>,
+    index: usize,
+    command: &Command<A>,
+    codec: &Codec<A::Event>,
+) -> Answer<A> {
+    let stream = &mut decided.after;
+    if command.expected.is_some_and(|expected| expected != stream.version) {
+        return Answer::Mismatch(stream.version);
+    }
+    let events = match command.decide(&stream.state) {
+        Ok(events) => events,
+        Err(refusal) => return Answer::Refused(refusal),
+    };
+    let encoded: Result<Vec<_>, _> = events.iter().map(|event| codec.encode(event)).collect();
+    let encoded = match encoded {
+        Ok(encoded) => encoded,
+        Err(fault) => return Answer::Unencodable(fault),
+    };
+    let first = decided.events.len();
+    for (event, encoded) in events.into_iter().zip(encoded) {
+        stream.state.evolve(&event);
+        stream.version = stream.version.next();
+        let event_id = Uuid::now_v7(); // rises in lane order: the indexes grow at their right edge
+        decided.events.push(DecidedEvent { event, event_id, encoded, command: index });
+    }
+    Answer::Events(first..decided.events.len(), stream.state.clone(), stream.version)
+}
+
+/// The group that an append takes for decided commands.
+pub(crate) fn group<'a, A: Aggregate>(
+    partition: i32,
+    expected: Version,
+    commands: &[&'a Command<A>],
+    decided: &'a Decided<A>,
+    schema_ids: &[i16],
+) -> Option<Group<'a>> {
+    let first = commands.first()?;
+    let mut keys: Vec<Uuid> = commands.iter().map(|command| command.key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let mut last_command = None;
+    let events = decided
+        .events
+        .iter()
+        .map(|decided| {
+            let command = commands[decided.command];
+            let opens = last_command.replace(decided.command) != Some(decided.command);
+            NewEvent {
+                event_id: decided.event_id,
+                schema_id: schema_ids[decided.encoded.schema_index],
+                payload: &decided.encoded.datum,
+                correlation_id: command.correlation_id,
+                causation_id: command.causation_id,
+                actor: command.actor.as_deref(),
+                traceparent: command.traceparent.as_deref(),
+                command: opens.then_some((command.key, &command.fingerprint)),
+                occurred_at: command.occurred_at,
+            }
+        })
+        .collect();
+    Some(Group { partition, stream_id: &first.stream_id, expected, keys, events })
+}

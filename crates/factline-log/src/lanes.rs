@@ -1,0 +1,89 @@
+//! The write side's front door: a command in, its outcome out.
+
+use std::sync::Arc;
+
+use factline_codec::{Codec, CodecFault};
+use factline_core::{Aggregate, Fault, partition_for};
+use tokio::{
+    sync::{Notify, mpsc, oneshot},
+    task::JoinHandle,
+};
+
+use crate::{
+    Command, CommandFault, Done, LogSettings,
+    lane::{Lane, Pending},
+    schemas::SchemaBook,
+};
+
+/// The lanes of one aggregate kind. Cheap to clone; the lanes end when the last clone is dropped,
+/// after everything that was accepted is answered.
+pub struct Lanes<A: Aggregate> {
+    topic: Arc<str>,
+    partitions: i32,
+    queues: Vec<mpsc::Sender<Pending<A>>>,
+}
+
+impl<A: Aggregate> Clone for Lanes<A> {
+    fn clone(&self) -> Self {
+        Self { topic: self.topic.clone(), partitions: self.partitions, queues: self.queues.clone() }
+    }
+}
+
+/// What [`Lanes::start`] gives beside the lanes.
+pub struct LaneParts {
+    /// One task a lane; await them after the last clone of the lanes is dropped.
+    pub tasks: Vec<JoinHandle<()>>,
+    /// Told after every append that wrote events: the relay's wake-up.
+    pub appended: Arc<Notify>,
+}
+
+impl<A: Aggregate> Lanes<A> {
+    /// Starts the lanes of a topic. They reach for the database at the first command.
+    ///
+    /// # Errors
+    /// A compiled-in schema is not admissible, or the database's address cannot be read.
+    pub fn start(settings: &LogSettings, topic: &str) -> Result<(Self, LaneParts), Fault> {
+        let inadmissible = |error: CodecFault| Fault::fatal("admitting the event schemas", error);
+        let codec = Arc::new(Codec::<A::Event>::new().map_err(inadmissible)?);
+        let (schemas, appended) = (Arc::<SchemaBook>::default(), Arc::<Notify>::default());
+        let topic: Arc<str> = topic.into();
+        let (mut queues, mut tasks) = (Vec::new(), Vec::new());
+        for _ in 0..settings.lanes {
+            let (queue, commands) = mpsc::channel(settings.lane_queue);
+            let lane = Lane::new(
+                settings,
+                topic.clone(),
+                codec.clone(),
+                schemas.clone(),
+                appended.clone(),
+            )?;
+            queues.push(queue);
+            tasks.push(tokio::spawn(lane.run(commands)));
+        }
+        let lanes = Self { topic, partitions: settings.partitions, queues };
+        Ok((lanes, LaneParts { tasks, appended }))
+    }
+
+    /// The kind's topic.
+    #[must_use]
+    pub fn topic(&self) -> &Arc<str> {
+        &self.topic
+    }
+
+    /// Carries a command out. Dropping the returned future does not undo the command: from here on
+    /// it runs in the lane's own task.
+    ///
+    /// # Errors
+    /// [`CommandFault`]; nothing was written unless it is [`CommandFault::OutcomeUnknown`].
+    pub async fn execute(&self, command: Command<A>) -> Result<Done<A>, CommandFault<A::Refusal>> {
+        let partition = partition_for(command.stream_id.as_str(), self.partitions);
+        let lane = usize::try_from(partition).unwrap_or_default() % self.queues.len();
+        let (reply, answer) = oneshot::channel();
+        let pending = Pending { partition, command, reply };
+        self.queues[lane].try_send(pending).map_err(|_| CommandFault::Busy)?;
+        answer.await.unwrap_or_else(|_| {
+            let words = "the lane ended before it answered";
+            Err(CommandFault::OutcomeUnknown(Fault::transient("waiting for a lane", words)))
+        })
+    }
+}

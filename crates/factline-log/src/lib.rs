@@ -1,0 +1,37 @@
+//! The event log on Postgres.
+//!
+//! Commands flow in through [`Lanes`]: each lane decides a batch of them against the aggregates'
+//! states and appends their events with one call of `log.append`, in one round trip and one commit.
+//! Events flow out through [`LogReader`], by position for the relay, refills and rebuilds, by
+//! stream for history.
+//!
+//! What holds at every moment, whatever crashes: positions of a partition are 1, 2, 3 … in commit
+//! order; versions of a stream are 1, 2, 3 …; a command's events are all there or none; a command
+//! key stands on one event at most; nothing is ever updated or deleted.
+
+mod append;
+mod cache;
+mod command;
+mod connection;
+mod decision;
+mod fault;
+mod lane;
+mod lanes;
+mod load;
+mod migrate;
+mod reader;
+mod recorded;
+mod relay_cursors;
+mod schemas;
+mod settings;
+mod settle;
+mod snapshot;
+
+pub use command::{Command, CommandFault, Done, Fingerprint, fingerprint};
+pub use fault::classify;
+pub use lanes::{LaneParts, Lanes};
+pub use load::state_at;
+pub use migrate::{ensure_topic, migrate};
+pub use reader::{LogReader, StreamBound};
+pub use relay_cursors::{Lease, RelayCursors};
+pub use settings::LogSettings;

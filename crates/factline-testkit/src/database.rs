@@ -1,0 +1,85 @@
+//! A database that one test has for itself.
+
+use local_stack::Addresses;
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool, postgres::PgPoolOptions};
+
+use crate::{FaultProxy, stack, stack::unique};
+
+/// The database that every Postgres server has: where others are created and dropped.
+const MAINTENANCE: &str = "postgres";
+
+/// An empty database on the stack's Postgres. Dropping the value drops the database, whoever is
+/// still connected to it.
+#[derive(Debug)]
+pub struct TestDatabase {
+    name: String,
+    server: Addresses,
+}
+
+impl TestDatabase {
+    /// Creates a database whose name begins like the test's.
+    pub async fn create(test_name: &str) -> Self {
+        let server = stack();
+        let name = unique(test_name, '_');
+        run(&server, format!("create database {name:?} template template0")).await.unwrap_or_else(
+            |error| panic!("create a test database on {}: {error}", server.postgres_host),
+        );
+        Self { name, server }
+    }
+
+    /// The database's own name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A URL for it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.server.postgres_url(&self.name)
+    }
+
+    /// A URL for it that goes through a proxy in front of the server; see
+    /// [`FaultProxy::to_postgres`].
+    #[must_use]
+    pub fn url_through(&self, proxy: &FaultProxy) -> String {
+        let server = Addresses {
+            postgres_host: proxy.address().ip().to_string(),
+            postgres_port: proxy.address().port(),
+            ..self.server.clone()
+        };
+        server.postgres_url(&self.name)
+    }
+
+    /// A pool of up to four connections: what a test looks around with.
+    pub async fn pool(&self) -> PgPool {
+        PgPoolOptions::new()
+            .max_connections(4)
+            .connect(&self.url())
+            .await
+            .unwrap_or_else(|error| panic!("connect to {}: {error}", self.name))
+    }
+}
+
+impl Drop for TestDatabase {
+    /// On a thread and a runtime of its own: the test's runtime is ending, or has ended.
+    fn drop(&mut self) {
+        let server = self.server.clone();
+        let statement = format!("drop database if exists {:?} with (force)", self.name);
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.map_err(sqlx::Error::Io)?.block_on(run(&server, statement))
+        });
+        match dropped.join() {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => eprintln!("the test database {} stays: {error}", self.name),
+            Err(_) => eprintln!("the test database {} stays: its end panicked", self.name),
+        }
+    }
+}
+
+async fn run(server: &Addresses, statement: String) -> Result<(), sqlx::Error> {
+    let mut connection = PgConnection::connect(&server.postgres_url(MAINTENANCE)).await?;
+    connection.execute(AssertSqlSafe(statement)).await?;
+    connection.close().await
+}

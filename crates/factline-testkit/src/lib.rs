@@ -1,0 +1,29 @@
+//! What tests are written with, for any event set: given/when/then for aggregates, view specs that
+//! run a history four ways, recorded histories, generated checks of schema files, and what an
+//! integration test needs of the real stack: addresses, a database and names of its own, a wait
+//! with a deadline, a connection that can be cut.
+//!
+//! Everything here reports a failure by panicking with a sentence that says what was expected and
+//! what was there: it runs inside tests only.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on has to end
+
+mod avro_sample;
+mod database;
+mod eventually;
+mod given;
+mod history;
+pub mod parcels;
+mod proxy;
+mod schema_specs;
+mod stack;
+mod view_spec;
+
+pub use database::TestDatabase;
+pub use eventually::{eventually, eventually_ok};
+pub use given::{Given, Outcome, Refused};
+pub use history::{History, recorded};
+pub use proxy::FaultProxy;
+pub use schema_specs::{round_trips, schema_files};
+pub use stack::{Addresses, stack, unique_prefix};
+pub use view_spec::ViewSpec;

@@ -1,0 +1,47 @@
+//! `cargo xtask down`: no process of a stack is left.
+
+use local_stack::{Component, Stack, StackOptions};
+
+use crate::failure::Failure;
+use crate::stack_args::{StackName, known_stacks};
+use crate::workspace;
+
+/// Arguments of `down`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    stack: StackName,
+    /// Every stack of this checkout
+    #[arg(long, conflicts_with = "name")]
+    all: bool,
+}
+
+/// Ends the stack, or all of them; one that does not run is fine.
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let names = if args.all { known_stacks()? } else { vec![args.stack.name.clone()] };
+    for name in names {
+        let ended = Stack::end(&StackOptions::new(&workspace::root(), &name).root)?;
+        println!("{}", sentence(&name, &ended));
+    }
+    Ok(())
+}
+
+fn sentence(name: &str, ended: &[Component]) -> String {
+    if ended.is_empty() {
+        return format!("{name}: nothing was running");
+    }
+    let ended: Vec<&str> = ended.iter().map(|component| component.name()).collect();
+    format!("{name}: ended {}", ended.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn down_says_what_it_ended() {
+        assert_eq!(sentence("demo", &[]), "demo: nothing was running");
+        let some = [Component::Kafka, Component::Redis];
+        assert_eq!(sentence("demo", &some), "demo: ended kafka, redis");
+    }
+}

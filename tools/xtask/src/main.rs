@@ -1,0 +1,51 @@
+//! The project's own commands: `cargo xtask <command>`.
+
+mod commands;
+mod failure;
+mod progress;
+mod stack_args;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Failure;
+
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask", about = "Factline's own commands", disable_version_flag = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start Kafka, the registry, PostgreSQL and Redis, or whatever of them is missing
+    Up(commands::up::Args),
+    /// End a stack's processes; its data stays
+    Down(commands::down::Args),
+    /// Show what runs, where it is and whether it answers
+    Status(commands::status::Args),
+    /// Show a component's log
+    Logs(commands::logs::Args),
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Up(args) => commands::up::run(&args),
+        Command::Down(args) => commands::down::run(&args),
+        Command::Status(args) => commands::status::run(&args),
+        Command::Logs(args) => commands::logs::run(&args),
+    }
+}
