@@ -9,12 +9,14 @@ mod admission;
 mod codec;
 mod fault;
 mod frame;
+mod json;
 mod registry;
 mod schema;
 
 pub use codec::{Codec, Encoded};
 pub use fault::CodecFault;
 pub use frame::{frame, unframe};
+pub use json::{decode_to_json, event_to_json};
 pub use registry::{Registry, RegistrySettings};
 pub use schema::{StoredEvent, WriterSchema, subject};
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use apache_avro::{Schema, reader::datum::GenericDatumReader};
+use apache_avro::{Schema, reader::datum::GenericDatumReader, types::Value};
 use bytes::Bytes;
 use factline_core::Envelope;
 use serde::de::DeserializeOwned;
@@ -55,17 +55,27 @@ impl WriterSchema {
         self.schema
     }
 
-    /// Decodes exactly one datum.
-    pub(crate) fn decode<T: DeserializeOwned>(&self, mut datum: &[u8]) -> Result<T, CodecFault> {
-        check_size(datum)?;
-        let value = self
-            .reader
-            .read_deser(&mut datum)
-            .map_err(|error| CodecFault::DataMismatch(error.to_string()))?;
-        match datum.len() {
-            0 => Ok(value),
-            left => Err(CodecFault::TrailingBytes(left)),
-        }
+    /// Decodes exactly one datum into a struct.
+    pub(crate) fn decode<T: DeserializeOwned>(&self, datum: &[u8]) -> Result<T, CodecFault> {
+        whole(datum, |rest| self.reader.read_deser(rest))
+    }
+
+    /// Decodes exactly one datum into whatever its schema says.
+    pub(crate) fn read_value(&self, datum: &[u8]) -> Result<Value, CodecFault> {
+        whole(datum, |rest| self.reader.read_value(rest))
+    }
+}
+
+/// Reads a datum of admissible size, and all of it.
+fn whole<T>(
+    mut datum: &[u8],
+    read: impl FnOnce(&mut &[u8]) -> Result<T, apache_avro::Error>,
+) -> Result<T, CodecFault> {
+    check_size(datum)?;
+    let value = read(&mut datum).map_err(|error| CodecFault::DataMismatch(error.to_string()))?;
+    match datum.len() {
+        0 => Ok(value),
+        left => Err(CodecFault::TrailingBytes(left)),
     }
 }
 

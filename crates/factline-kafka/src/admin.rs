@@ -14,14 +14,11 @@ use rdkafka::{
     Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     consumer::{BaseConsumer, Consumer as _, ConsumerContext},
+    error::KafkaError,
     types::RDKafkaErrorCode,
 };
 
-use crate::{
-    KafkaSettings, classify,
-    context::LoggingContext,
-    fault::classify_code,
-};
+use crate::{KafkaSettings, Record, classify, context::LoggingContext, fault::classify_code};
 
 impl ConsumerContext for LoggingContext {}
 
@@ -229,6 +226,44 @@ impl Admin {
                 .collect();
             rows.sort_unstable();
             Ok(rows)
+        })
+        .await
+    }
+
+    /// What a partition holds from an offset on, to its end at this moment or to `limit`, whichever
+    /// comes first. For checks and for looking at dead letters; it is in no group's way.
+    ///
+    /// # Errors
+    /// The cluster did not answer in time; fatal when the offset is not there any more.
+    pub async fn records(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+        limit: usize,
+    ) -> Result<Vec<Record>, Fault> {
+        const DOING: &str = "reading a partition";
+        // The client wants a group's name even of one who joins none.
+        let mut config = self.settings.consumer_config(&self.settings.group("reader"));
+        config.set("enable.partition.eof", "true");
+        let topic: Arc<str> = topic.into();
+        self.ask(DOING, move |_, deadline| {
+            let failed = |error| classify(DOING, error);
+            let reader: BaseConsumer<LoggingContext> =
+                config.create_with_context(LoggingContext).map_err(failed)?;
+            let mut place = TopicPartitionList::new();
+            place.add_partition_offset(&topic, partition, Offset::Offset(from)).map_err(failed)?;
+            reader.assign(&place).map_err(failed)?;
+            let mut records = Vec::new();
+            while records.len() < limit {
+                match reader.poll(deadline) {
+                    Some(Ok(message)) => records.push(Record::copied(&message, &topic)),
+                    Some(Err(KafkaError::PartitionEOF(_))) => break,
+                    Some(Err(error)) => return Err(failed(error)),
+                    None => return Err(failed(KafkaError::NoMessageReceived)),
+                }
+            }
+            Ok(records)
         })
         .await
     }

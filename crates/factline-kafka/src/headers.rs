@@ -142,9 +142,8 @@ fn instant(at: DateTime<Utc>) -> String {
 }
 
 fn check_budget(headers: &[(String, Option<Bytes>)]) -> Result<(), HeaderFault> {
-    let size = |(name, value): &(String, Option<Bytes>)| {
-        name.len() + value.as_ref().map_or(0, Bytes::len)
-    };
+    let size =
+        |(name, value): &(String, Option<Bytes>)| name.len() + value.as_ref().map_or(0, Bytes::len);
     let count = headers.len();
     let bytes = headers.iter().map(size).sum();
     if count > MAX_HEADERS || bytes > MAX_HEADER_BYTES {

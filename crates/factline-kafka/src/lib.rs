@@ -5,11 +5,13 @@
 //! defaults break is in one place, the rendered client configuration, with a golden test.
 //!
 //! - [`Producer`]: in order, acknowledged by all replicas, and never past a failure.
+//! - [`Consumer`]: a group's member that only polls, on a thread of its own.
 //! - [`Admin`]: topics, watermarks, a group's committed offsets.
 //! - [`envelope_headers`] and [`read_envelope`]: what an event's headers say.
 
 mod admin;
 mod client_config;
+mod consumer;
 mod context;
 mod fault;
 mod headers;
@@ -19,6 +21,10 @@ mod settings;
 
 pub use admin::{Admin, TopicConfig, TopicInfo, Watermarks};
 pub use client_config::librdkafka_version;
+pub use consumer::{
+    AssignedPartition, Backlog, Committer, Consumer, ConsumerEvent, ConsumerSpec, Delivery,
+    PartitionId, Progress, Reply, StartAt, next_offset,
+};
 pub use fault::classify;
 pub use headers::{
     HeaderFault, MAX_HEADER_BYTES, MAX_HEADERS, envelope_headers, header, read_envelope,

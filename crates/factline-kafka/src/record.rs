@@ -3,6 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rdkafka::{
+    Message,
+    message::{BorrowedMessage, Headers as _},
+};
 
 /// Header names and values in the order of the wire; names may repeat, values may be null.
 pub type Headers = Vec<(String, Option<Bytes>)>;
@@ -24,6 +28,25 @@ pub struct Record {
     pub headers: Headers,
     /// Publish time in Unix milliseconds. No decision rests on it.
     pub timestamp_ms: Option<i64>,
+}
+
+impl Record {
+    /// Copies a record out of the client's memory.
+    pub(crate) fn copied(message: &BorrowedMessage<'_>, topic: &Arc<str>) -> Self {
+        let copied = |bytes: &[u8]| Bytes::copy_from_slice(bytes);
+        let headers = message.headers().map_or_else(Vec::new, |headers| {
+            headers.iter().map(|one| (one.key.to_owned(), one.value.map(copied))).collect()
+        });
+        Self {
+            topic: Arc::clone(topic),
+            partition: message.partition(),
+            offset: message.offset(),
+            key: message.key().map(copied),
+            value: message.payload().map(copied),
+            headers,
+            timestamp_ms: message.timestamp().to_millis(),
+        }
+    }
 }
 
 /// A record to be sent.

@@ -1,11 +1,11 @@
 //! The `[kafka]` section of every service.
 
 use factline_core::topic_name;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// How to reach Kafka and what its clients may do. Milliseconds end in `_ms`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KafkaSettings {
     /// Bootstrap servers, `host:port`, separated by commas.
     pub brokers: String,
@@ -52,7 +52,7 @@ pub struct KafkaSettings {
 }
 
 /// The batch codecs that every librdkafka build has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
     /// As they are.
@@ -119,54 +119,45 @@ impl KafkaSettings {
         format!("{}.dlq", self.group(projection))
     }
 
-    /// Everything that is wrong with the values, one sentence each; empty when they can be used.
+    /// What is wrong with the values, as (key, detail); empty when they can be used.
     #[must_use]
-    pub fn problems(&self) -> Vec<String> {
+    pub fn problems(&self) -> Vec<(&'static str, String)> {
         let mut problems = Vec::new();
-        let mut refuse = |wrong: bool, problem: &str| {
-            if wrong {
-                problems.push(format!("kafka.{problem}"));
+        let mut require = |holds: bool, key: &'static str, detail: &str| {
+            if !holds {
+                problems.push((key, detail.to_owned()));
             }
         };
-        refuse(self.brokers.trim().is_empty(), "brokers is empty");
-        for (name, part) in [("topic_prefix", &self.topic_prefix), ("group_prefix", &self.group_prefix)]
-        {
-            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-            refuse(
-                !part.chars().all(plain) || part.len() > 100, // Kafka allows 249 for the whole name
-                &format!("{name} has other characters than a-z A-Z 0-9 . _ - or more than 100"),
-            );
-        }
-        refuse(self.topic_prefix.is_empty(), "topic_prefix is empty");
-        refuse(self.replication_factor < 1, "replication_factor is below 1");
-        refuse(
-            self.min_insync_replicas < 1 || self.min_insync_replicas > self.replication_factor,
-            "min_insync_replicas is not between 1 and replication_factor",
-        );
-        refuse(self.retention_ms < -1 || self.retention_ms == 0, "retention_ms is not -1 or above 0");
-        refuse(self.message_timeout_ms < 1_000, "message_timeout_ms is below 1000");
-        refuse(
-            self.message_timeout_ms <= self.linger_ms,
-            "message_timeout_ms is not above linger_ms",
-        );
-        refuse(self.linger_ms > 1_000, "linger_ms is above 1000");
-        refuse(self.producer_queue_messages < 1, "producer_queue_messages is below 1");
-        refuse(
-            self.session_timeout_ms < 6_000, // the brokers' own lower limit by default
-            "session_timeout_ms is below 6000",
-        );
-        refuse(
-            self.max_poll_interval_ms < self.session_timeout_ms,
-            "max_poll_interval_ms is below session_timeout_ms",
-        );
-        refuse(self.fetch_wait_max_ms > 10_000, "fetch_wait_max_ms is above 10000");
-        refuse(
-            (1..5_000).contains(&self.statistics_interval_ms),
-            "statistics_interval_ms is below 5000 and not 0",
-        );
-        refuse(self.admin_timeout_ms < 100, "admin_timeout_ms is below 100");
+        require(!self.brokers.trim().is_empty(), "brokers", "is required");
+        require(!self.topic_prefix.is_empty(), "topic_prefix", "is required");
+        let spelling = "may hold only a-z A-Z 0-9 . _ - and at most 100 of them";
+        require(is_name_part(&self.topic_prefix), "topic_prefix", spelling);
+        require(is_name_part(&self.group_prefix), "group_prefix", spelling);
+        require(self.replication_factor >= 1, "replication_factor", "must be at least 1");
+        let insync = (1..=self.replication_factor).contains(&self.min_insync_replicas);
+        require(insync, "min_insync_replicas", "must be 1 to replication_factor");
+        let retention = self.retention_ms == -1 || self.retention_ms > 0;
+        require(retention, "retention_ms", "must be above 0, or -1 for ever");
+        require(self.message_timeout_ms >= 1_000, "message_timeout_ms", "must be at least 1000");
+        require(self.linger_ms < 1_000, "linger_ms", "must be below 1000");
+        let queue = self.producer_queue_messages >= 1;
+        require(queue, "producer_queue_messages", "must be at least 1");
+        // 6000 is the brokers' own lower limit by default.
+        require(self.session_timeout_ms >= 6_000, "session_timeout_ms", "must be at least 6000");
+        let poll = self.max_poll_interval_ms >= self.session_timeout_ms;
+        require(poll, "max_poll_interval_ms", "must not be below session_timeout_ms");
+        require(self.fetch_wait_max_ms <= 10_000, "fetch_wait_max_ms", "must be at most 10000");
+        let statistics = !(1..5_000).contains(&self.statistics_interval_ms);
+        require(statistics, "statistics_interval_ms", "must be 0 or at least 5000");
+        require(self.admin_timeout_ms >= 100, "admin_timeout_ms", "must be at least 100");
         problems
     }
+}
+
+/// Kafka allows 249 bytes for a whole name; 100 leave room for a kind or a projection.
+fn is_name_part(part: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    part.len() <= 100 && part.chars().all(plain)
 }
 
 #[cfg(test)]
@@ -183,7 +174,7 @@ mod tests {
 
     #[test]
     fn the_defaults_have_no_problem() {
-        assert_eq!(KafkaSettings::default().problems(), Vec::<String>::new());
+        assert_eq!(KafkaSettings::default().problems(), []);
     }
 
     #[test]
@@ -197,18 +188,19 @@ mod tests {
             statistics_interval_ms: 100,
             ..KafkaSettings::default()
         };
-        let problems = settings.problems().join("\n");
-        for named in [
-            "brokers",
-            "topic_prefix",
-            "replication_factor",
-            "min_insync_replicas",
-            "message_timeout_ms",
-            "max_poll_interval_ms",
-            "statistics_interval_ms",
-        ] {
-            assert!(problems.contains(&format!("kafka.{named}")), "{named} in:\n{problems}");
-        }
+        let keys: Vec<&str> = settings.problems().into_iter().map(|(key, _)| key).collect();
+        assert_eq!(
+            keys,
+            [
+                "brokers",
+                "topic_prefix",
+                "replication_factor",
+                "min_insync_replicas",
+                "message_timeout_ms",
+                "max_poll_interval_ms",
+                "statistics_interval_ms",
+            ]
+        );
     }
 
     #[test]

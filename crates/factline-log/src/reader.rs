@@ -179,11 +179,9 @@ impl LogReader {
     /// The database fails; fatal when the topic is not there: the log was not migrated.
     pub async fn partitions(&self, topic: &str) -> Result<i32, Fault> {
         const DOING: &str = "reading a topic's partitions";
-        let known = self.partitions.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(partitions) = known.get(topic) {
-            return Ok(*partitions);
+        if let Some(partitions) = self.known_partitions(topic) {
+            return Ok(partitions);
         }
-        drop(known);
         let found: Option<(i32,)> =
             sqlx::query_as("select partitions from log.topics where topic = $1")
                 .bind(topic)
@@ -195,6 +193,10 @@ impl LogReader {
         let mut known = self.partitions.write().unwrap_or_else(PoisonError::into_inner);
         known.insert(topic.to_owned(), partitions);
         Ok(partitions)
+    }
+
+    fn known_partitions(&self, topic: &str) -> Option<i32> {
+        self.partitions.read().unwrap_or_else(PoisonError::into_inner).get(topic).copied()
     }
 
     /// The pool, for an operator's own questions.

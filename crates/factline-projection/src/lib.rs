@@ -1,1 +1,67 @@
-//! To be written.
+//! Kafka to read models, exactly once in effect.
+//!
+//! Records flow in from a consumer group; rows flow out into a service's own Postgres database,
+//! each event's effect in one transaction with its id and its partition's checkpoint.
+//!
+//! ```text
+//! Kafka ─▶ polling thread ─▶ coordinator ─▶ worker: take ▶ decode ▶ fold ▶ one transaction
+//!                 ▲                             │                            │
+//!                 └────── offset, afterwards ───┘          parked rows ─▶ <group>.dlq
+//! ```
+//!
+//! A service writes a [`View`]: its row, its key, its fold. [`FoldedView`] makes it a
+//! [`Projection`], [`Projector`] runs it, [`ReadGate`] lets queries wait for what a command wrote.
+//! The delivery contract stands in `transaction.rs`, what may go wrong in `failure.rs`.
+
+mod attempt;
+mod batch;
+mod checkpoint;
+mod classify;
+mod coordinator;
+mod desk;
+mod export;
+mod failpoints;
+mod failure;
+mod fold;
+mod gate;
+mod history;
+pub mod inspect;
+mod ledger;
+mod meters;
+mod park;
+mod partition;
+mod projection;
+mod projector;
+mod reading;
+mod schemas;
+mod settings;
+mod shared;
+mod status;
+mod table;
+#[cfg(test)]
+mod testing;
+mod trace;
+mod transaction;
+mod view;
+mod worker;
+
+use std::sync::LazyLock;
+
+pub use classify::{Place, place};
+pub use failure::{Class, class_of, class_of_fault};
+pub use fold::{Change, FoldOutcome, fold_batch};
+pub use gate::{Freshness, GateError, PartitionFreshness, ReadGate};
+pub use history::History;
+pub use projection::{ApplyError, Poisoned, Projection};
+pub use projector::{Projector, ProjectorError, ProjectorParts};
+pub use settings::{BeginAt, ProjectionSettings};
+pub use status::{Condition, Status};
+pub use view::{FoldedView, Rows, View};
+
+/// The runtime's own tables, versions 1 to 999; a service's own migrations begin at 1001 and share
+/// the database's list of migrations.
+pub static MIGRATOR: LazyLock<sqlx::migrate::Migrator> = LazyLock::new(|| {
+    let mut migrator = sqlx::migrate!();
+    migrator.set_ignore_missing(true); // those of the service
+    migrator
+});

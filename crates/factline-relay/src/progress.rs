@@ -38,11 +38,7 @@ impl Progress {
             u64::try_from(handed_over.0 - from.0).unwrap_or(0)
         };
         let resends = self.handed_over.iter().map(again).sum();
-        *self = Self {
-            handed_over: stored.clone(),
-            acknowledged: stored.clone(),
-            stored,
-        };
+        *self = Self { handed_over: stored.clone(), acknowledged: stored.clone(), stored };
         resends
     }
 

@@ -41,7 +41,8 @@ pub fn eventually_ok<T, Seen: Display>(
     async move {
         let give_up_at = Instant::now() + deadline;
         loop {
-            let seen = match tokio::time::timeout(deadline, probe()).await {
+            let left = give_up_at.saturating_duration_since(Instant::now());
+            let seen = match tokio::time::timeout(left, probe()).await {
                 Ok(Ok(value)) => return value,
                 Ok(Err(seen)) => seen.to_string(),
                 Err(_) => "the probe itself did not answer".to_owned(),

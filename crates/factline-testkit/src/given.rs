@@ -6,23 +6,25 @@ use factline_core::{Aggregate, Decide, Moment, Refusal};
 use serde_json::Value;
 
 /// An aggregate with a past.
-#[must_use]
 pub struct Given<A> {
     state: A,
 }
 
 impl<A: Aggregate> Given<A> {
     /// A stream in which nothing has happened.
+    #[must_use]
     pub fn nothing() -> Self {
         Self { state: A::default() }
     }
 
     /// A stream in which these events have happened, in this order.
+    #[must_use]
     pub fn events(events: impl Into<Vec<A::Event>>) -> Self {
         Self::nothing().and(events)
     }
 
     /// More events after those.
+    #[must_use]
     pub fn and(mut self, events: impl Into<Vec<A::Event>>) -> Self {
         for event in events.into() {
             self.state.evolve(&event);

@@ -1,5 +1,7 @@
 //! A test's own database on the real Postgres.
 
+#![allow(clippy::unwrap_used)] // also outside #[test] functions
+
 use std::time::Duration;
 
 use factline_testkit::{FaultProxy, TestDatabase, eventually_ok, stack};

@@ -1,5 +1,7 @@
 //! The fault proxy, against a server that sends back what it gets.
 
+#![allow(clippy::unwrap_used)] // also outside #[test] functions
+
 use std::time::Duration;
 
 use factline_testkit::{FaultProxy, eventually};

@@ -23,10 +23,8 @@ pub(crate) fn routes(health: Health, metrics: PrometheusHandle, extra: Extra) ->
         .route("/readyz", get(readyz))
         .route("/startupz", get(startupz))
         .with_state(health)
-        .route("/metrics", get(move || async move { text(metrics.render()) }))
-        .fallback(added)
-        .with_state(extra);
-    Routes::none().with_other(router)
+        .route("/metrics", get(move || async move { text(metrics.render()) }));
+    Routes::none().with_other(router).with_fallback(move |request| added(extra.clone(), request))
 }
 
 async fn readyz(State(health): State<Health>) -> Response {
@@ -51,7 +49,7 @@ fn text(body: String) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], body)
 }
 
-async fn added(State(extra): State<Extra>, request: Request) -> Response {
+async fn added(extra: Extra, request: Request) -> Response {
     match extra.get() {
         Some(router) => match router.clone().oneshot(request).await {
             Ok(response) => response,

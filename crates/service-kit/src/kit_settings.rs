@@ -59,10 +59,13 @@ pub struct ShutdownSettings {
 impl Validate for ShutdownSettings {
     fn validate(&self) -> Vec<SettingsProblem> {
         // An hour: no orchestrator waits longer, so a larger number is a slip of the unit.
-        [within("drain_ms", self.drain_ms, 0..=3_600_000), within("finish_ms", self.finish_ms, 100..=3_600_000)]
-            .into_iter()
-            .flatten()
-            .collect()
+        [
+            within("drain_ms", self.drain_ms, 0..=3_600_000),
+            within("finish_ms", self.finish_ms, 100..=3_600_000),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 }
 

@@ -154,12 +154,9 @@ fn run_verb<P: Program>(verb: Verb, config: Option<&Path>) -> Result<(), Service
         let document = P::openapi().ok_or_else(|| ServiceError::new("no OpenAPI document"))?;
         return print(&document.to_pretty_json()?);
     }
-    let loaded = settings::load_service::<P::Settings>(
-        P::DEFAULTS,
-        config,
-        settings::process_environment(),
-    )
-    .map_err(|problems| ServiceError::settings(problems.to_string()))?;
+    let loaded =
+        settings::load_service::<P::Settings>(P::DEFAULTS, config, settings::process_environment())
+            .map_err(|problems| ServiceError::settings(problems.to_string()))?;
     if verb == Verb::Settings {
         return print(loaded.effective());
     }
@@ -255,5 +252,7 @@ fn write_addresses(
     let unfinished = format!("{file}.unfinished");
     std::fs::write(&unfinished, format!("{http}admin={admin}\n"))
         .and_then(|()| std::fs::rename(&unfinished, file))
-        .map_err(|error| ServiceError::new(format!("cannot write {file} (http.address_file): {error}")))
+        .map_err(|error| {
+            ServiceError::new(format!("cannot write {file} (http.address_file): {error}"))
+        })
 }

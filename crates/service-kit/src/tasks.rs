@@ -56,9 +56,11 @@ impl Tasks {
         F: Future<Output = Result<(), ServiceError>> + Send + 'static,
     {
         let name = name.into();
-        let task = tokio::spawn(work(self.shutdown.stop(phase)));
-        self.running().push(Running { name: name.clone(), phase, abort: task.abort_handle() });
         let ended = self.ended.clone();
+        let mut running = self.running(); // held until it is listed: its end is noted after that
+        let task = tokio::spawn(work(self.shutdown.stop(phase)));
+        running.push(Running { name: name.clone(), phase, abort: task.abort_handle() });
+        drop(running);
         // Awaits exactly one task and ends with it; its end is what `supervise` receives.
         tokio::spawn(async move {
             let outcome = match task.await {
@@ -126,7 +128,9 @@ impl Tasks {
     fn note(&self, ended: Ended, failure: &mut Option<String>) {
         let Ended { name, phase, outcome } = ended;
         let mut running = self.running();
-        if let Some(index) = running.iter().position(|task| task.name == name) {
+        if let Some(index) =
+            running.iter().position(|task| task.name == name && task.phase == phase)
+        {
             running.swap_remove(index);
         }
         drop(running);

@@ -57,8 +57,8 @@ impl Validate for TelemetrySettings {
 /// When logging was already set up, or the filter cannot be read.
 pub fn init(settings: &TelemetrySettings) -> Result<(), ServiceError> {
     let terminal = io::stdout().is_terminal();
-    let human = settings.format == LogFormat::Human
-        || (settings.format == LogFormat::Auto && terminal);
+    let human =
+        settings.format == LogFormat::Human || (settings.format == LogFormat::Auto && terminal);
     let format = if human { LogFormat::Human } else { LogFormat::Json };
     let subscriber = subscriber(format, &settings.filter, terminal, io::stdout)?;
     tracing::subscriber::set_global_default(subscriber)?;
@@ -86,9 +86,11 @@ where
     let registry = Registry::default().with(EnvFilter::try_new(filter)?);
     let layer = tracing_subscriber::fmt::layer().with_writer(EscapingWriter(writer));
     Ok(match format {
-        LogFormat::Json | LogFormat::Auto => Box::new(registry.with(
-            layer.json().flatten_event(true).with_current_span(false).with_span_list(true),
-        )),
+        LogFormat::Json | LogFormat::Auto => {
+            Box::new(registry.with(
+                layer.json().flatten_event(true).with_current_span(false).with_span_list(true),
+            ))
+        }
         LogFormat::Human => Box::new(registry.with(
             layer.with_ansi(colours).fmt_fields(format::debug_fn(human_field).delimited(" ")),
         )),

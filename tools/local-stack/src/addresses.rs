@@ -77,11 +77,15 @@ mod tests {
 
     #[test]
     fn a_password_stands_in_the_url_and_nowhere_else() {
-        let mut addresses = Addresses::local(&ChosenPorts { postgres: 5432, ..ChosenPorts::default() }, None);
+        let mut addresses =
+            Addresses::local(&ChosenPorts { postgres: 5432, ..ChosenPorts::default() }, None);
         assert_eq!(addresses.postgres_url("shop"), "postgres://postgres@127.0.0.1:5432/shop");
         addresses.postgres_password = Some("secret".to_owned());
         addresses.redis_url = "redis://user:secret@cache:6379/0".to_owned();
-        assert_eq!(addresses.postgres_url("shop"), "postgres://postgres:secret@127.0.0.1:5432/shop");
+        assert_eq!(
+            addresses.postgres_url("shop"),
+            "postgres://postgres:secret@127.0.0.1:5432/shop"
+        );
         assert_eq!(addresses.of(Component::Postgres), "127.0.0.1:5432");
         assert_eq!(addresses.of(Component::Redis), "redis://cache:6379/0");
     }

@@ -96,35 +96,43 @@ fn fetch(
     progress: &mut dyn Progress,
 ) -> Result<(), StackError> {
     let began = Instant::now();
-    progress.begin(Step::Download);
-    let mut output = File::create(log).doing(|| format!("write {}", log.display()))?;
-    let errors = output.try_clone().doing(|| format!("write {}", log.display()))?;
+    let writing = || format!("write {}", log.display());
+    let mut output = File::create(log).doing(writing)?;
     let mut command = Command::new("mvn");
     command.args(["--batch-mode", "--file"]).arg(pom).arg("package").args(arguments);
     command.arg(format!("-Dstack.into={}", into.display()));
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    command.stderr(output.try_clone().doing(writing)?);
     let mut maven = command.spawn().map_err(|error| match error.kind() {
         ErrorKind::NotFound => StackError::NoMaven,
         _ => StackError::Io { doing: "run mvn".to_owned(), source: error },
     })?;
-    let mut reason = "it gave no reason".to_owned();
+    progress.begin(Step::Download);
+    let mut reason = None;
     let mut files = 0_u32;
     for line in maven.stdout.take().map(BufReader::new).into_iter().flat_map(BufRead::lines) {
         let line = line.doing(|| "read the output of mvn".to_owned())?;
-        writeln!(output, "{line}").doing(|| format!("write {}", log.display()))?;
+        writeln!(output, "{line}").doing(writing)?;
         if let Some(file) = file_of(&line) {
             files += 1;
             progress.note(Step::Download, &format!("{file} ({files} files so far)"));
         }
-        if let (Some(error), "it gave no reason") = (line.strip_prefix("[ERROR] "), reason.as_str()) {
-            error.clone_into(&mut reason);
-        }
+        reason = reason.or_else(|| error_of(&line));
     }
     if !maven.wait().doing(|| "wait for mvn".to_owned())?.success() {
+        let reason = reason.unwrap_or_else(|| "it gave no reason".to_owned());
         return Err(StackError::Maven { reason, log: log.to_owned() });
     }
     progress.done(Step::Download, began.elapsed());
     Ok(())
+}
+
+/// What Maven complains about on this line; some of its complaints begin with an empty one.
+fn error_of(line: &str) -> Option<String> {
+    // Colours that were switched off still leave a code in front.
+    let (_, complaint) = line.split_once("[ERROR]")?;
+    let complaint = complaint.split(" -> [Help").next().unwrap_or_default().trim();
+    (!complaint.is_empty()).then(|| complaint.to_owned())
 }
 
 /// The file's name in Maven's `Downloading from <repository>: <address>`.
@@ -153,10 +161,7 @@ fn finish(folder: &Path, progress: &mut dyn Progress) -> Result<(), StackError> 
 }
 
 /// The first file of a folder whose name fits.
-pub(crate) fn only_file(
-    folder: &Path,
-    fits: impl Fn(&str) -> bool,
-) -> Result<PathBuf, StackError> {
+pub(crate) fn only_file(folder: &Path, fits: impl Fn(&str) -> bool) -> Result<PathBuf, StackError> {
     let entries = fs::read_dir(folder).doing(|| format!("read {}", folder.display()))?;
     entries
         .flatten()
@@ -175,6 +180,18 @@ mod tests {
         let line = "[INFO] Downloading from central: https://host/a/b/kafka_2.13-4.3.1.jar";
         assert_eq!(file_of(line), Some("kafka_2.13-4.3.1.jar"));
         assert_eq!(file_of("[INFO] BUILD SUCCESS"), None);
+    }
+
+    #[test]
+    fn the_reason_of_a_failure_is_the_first_complaint_that_says_something() {
+        let output = [
+            "[INFO] Scanning",
+            "[ERROR] ",
+            "[ERROR] no space left -> [Help 1]",
+            "[ERROR] see above",
+        ];
+        let reason = output.into_iter().find_map(error_of);
+        assert_eq!(reason.as_deref(), Some("no space left"));
     }
 
     #[test]

@@ -22,12 +22,8 @@ pub enum Component {
 
 impl Component {
     /// All of them, slowest start first.
-    pub const ALL: [Component; 4] = [
-        Component::Registry,
-        Component::Kafka,
-        Component::Postgres,
-        Component::Redis,
-    ];
+    pub const ALL: [Component; 4] =
+        [Component::Registry, Component::Kafka, Component::Postgres, Component::Redis];
 
     /// The name in commands, folders and log files.
     #[must_use]
@@ -51,10 +47,9 @@ impl FromStr for Component {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Component::ALL
-            .into_iter()
-            .find(|component| component.name() == text)
-            .ok_or_else(|| format!("no component is called {text:?}: kafka, registry, postgres, redis"))
+        Component::ALL.into_iter().find(|component| component.name() == text).ok_or_else(|| {
+            format!("no component is called {text:?}: kafka, registry, postgres, redis")
+        })
     }
 }
 

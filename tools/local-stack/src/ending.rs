@@ -33,13 +33,17 @@ pub(crate) fn end_all(root: &Path) -> Result<Vec<Component>, StackError> {
 /// Ends the processes of components that, to the record's knowledge, do not run.
 pub(crate) fn end_unknown(root: &Path, components: &[Component]) -> Result<(), StackError> {
     let record = StackRecord::read(root)?;
-    let runs = |component| record.as_ref().is_some_and(|record| record.process(component).is_some());
+    let runs =
+        |component| record.as_ref().is_some_and(|record| record.process(component).is_some());
     let unknown = components.iter().copied().filter(|component| !runs(*component));
     end_orphans(root, &unknown.collect::<Vec<_>>()).map(|_ended| ())
 }
 
 /// Kills the processes that work in the stack's folders, whatever the record knows.
-pub(crate) fn end_orphans(root: &Path, components: &[Component]) -> Result<Vec<Component>, StackError> {
+pub(crate) fn end_orphans(
+    root: &Path,
+    components: &[Component],
+) -> Result<Vec<Component>, StackError> {
     let mut ended = Vec::new();
     for component in components.iter().copied() {
         let mut folders = vec![Layout::of(root).data(component)];

@@ -9,13 +9,17 @@ use crate::Component;
 #[derive(Debug, thiserror::Error)]
 pub enum StackError {
     /// No Java, or only older ones than Kafka runs on.
-    #[error("Kafka and the registry need Java 17 or newer, and {found}: install a JDK (21 or newer is best) or set JAVA_HOME to one")]
+    #[error(
+        "Kafka and the registry need Java 17 or newer, and {found}: install a JDK (21 or newer is best) or set JAVA_HOME to one"
+    )]
     Java {
         /// What was found instead.
         found: String,
     },
     /// The build tool that fetches the archives is not there.
-    #[error("Maven fetches the local stack and the command `mvn` was not found: install Maven 3.6 or newer, or put it on the PATH")]
+    #[error(
+        "Maven fetches the local stack and the command `mvn` was not found: install Maven 3.6 or newer, or put it on the PATH"
+    )]
     NoMaven,
     /// Maven ran and failed.
     #[error("Maven could not fetch the local stack: {reason} (all of its output: {})", log.display())]
@@ -26,7 +30,9 @@ pub enum StackError {
         log: PathBuf,
     },
     /// No archive exists for this machine.
-    #[error("there is no PostgreSQL or Redis archive for {os} on {architecture}: give both from outside with FACTLINE_POSTGRES and FACTLINE_REDIS_URL")]
+    #[error(
+        "there is no PostgreSQL or Redis archive for {os} on {architecture}: give both from outside with FACTLINE_POSTGRES and FACTLINE_REDIS_URL"
+    )]
     Platform {
         /// `std::env::consts::OS`.
         os: &'static str,
@@ -34,7 +40,9 @@ pub enum StackError {
         architecture: &'static str,
     },
     /// A fixed port belongs to another program.
-    #[error("port {port} for {component} is taken by another program: stop that program, or choose another port with --{component}-port or --free-ports")]
+    #[error(
+        "port {port} for {component} is taken by another program: stop that program, or choose another port with --{component}-port or --free-ports"
+    )]
     PortTaken {
         /// Who wanted it.
         component: Component,
@@ -42,7 +50,9 @@ pub enum StackError {
         port: u16,
     },
     /// Every port that was tried is in use.
-    #[error("no free port was found between {from} and {to}: close some programs or name the ports with --kafka-port and its siblings")]
+    #[error(
+        "no free port was found between {from} and {to}: close some programs or name the ports with --kafka-port and its siblings"
+    )]
     NoFreePort {
         /// First port tried.
         from: u16,
@@ -88,7 +98,9 @@ pub enum StackError {
         expected: &'static str,
     },
     /// A component given from outside is not there.
-    #[error("{variable} says {component} is at {address}, and nothing answers there: start it, or unset {variable} to let the stack start its own")]
+    #[error(
+        "{variable} says {component} is at {address}, and nothing answers there: start it, or unset {variable} to let the stack start its own"
+    )]
     Unreachable {
         /// The variable.
         variable: &'static str,

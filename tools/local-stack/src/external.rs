@@ -165,7 +165,8 @@ mod tests {
 
     #[test]
     fn an_address_without_a_port_is_refused_without_showing_a_password() {
-        let refused = given("FACTLINE_POSTGRES", "admin:secret@db").check().unwrap_err().to_string();
+        let refused =
+            given("FACTLINE_POSTGRES", "admin:secret@db").check().unwrap_err().to_string();
         assert!(refused.starts_with("FACTLINE_POSTGRES is \"db\""), "{refused}");
         assert!(!refused.contains("secret"), "{refused}");
     }

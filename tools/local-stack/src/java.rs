@@ -40,7 +40,11 @@ fn choose(newest: Option<Java>) -> Result<Java, StackError> {
     match newest {
         Some(java) if java.major >= OLDEST => Ok(java),
         Some(java) => Err(StackError::Java {
-            found: format!("the newest one here is Java {} ({})", java.major, java.program.display()),
+            found: format!(
+                "the newest one here is Java {} ({})",
+                java.major,
+                java.program.display()
+            ),
         }),
         None => Err(StackError::Java { found: "there is none here".to_owned() }),
     }

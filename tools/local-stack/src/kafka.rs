@@ -133,7 +133,10 @@ mod tests {
         record.ports.kafka = 19_092;
         record.ports.kafka_controller = 19_093;
         let settings = settings(&record);
-        assert!(settings.contains("\nlisteners=PLAINTEXT://127.0.0.1:19092,CONTROLLER://127.0.0.1:19093\n"));
+        assert!(
+            settings
+                .contains("\nlisteners=PLAINTEXT://127.0.0.1:19092,CONTROLLER://127.0.0.1:19093\n")
+        );
         assert!(settings.contains("\nlog.dirs=/stacks/demo/data/kafka/log\n"));
         assert!(settings.contains("\nauto.create.topics.enable=false\n"));
     }

@@ -47,7 +47,9 @@ pub(crate) fn start(
     note("waiting for its first answer");
     match wait_until_it_answers(record, component, &process) {
         // It may have lost its port to someone who was faster.
-        Err(error @ StackError::Died { .. }) => refuse_taken_ports(record, component).and(Err(error)),
+        Err(error @ StackError::Died { .. }) => {
+            refuse_taken_ports(record, component).and(Err(error))
+        }
         answer => answer,
     }
 }

@@ -107,7 +107,8 @@ mod tests {
 
     #[test]
     fn a_folder_below_a_private_one_is_not_open_to_others() {
-        let private = std::env::temp_dir().join(format!("local-stack-private-{}", std::process::id()));
+        let private =
+            std::env::temp_dir().join(format!("local-stack-private-{}", std::process::id()));
         let below = private.join("below");
         make_folder(&below).unwrap();
         fs::set_permissions(&private, fs::Permissions::from_mode(0o755)).unwrap();

@@ -21,12 +21,8 @@ impl Lock {
             make_folder(folder)?;
         }
         let doing = || format!("lock {}", path.display());
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path)
-            .doing(doing)?;
+        let file =
+            OpenOptions::new().create(true).truncate(false).write(true).open(path).doing(doing)?;
         file.lock().doing(doing)?;
         Ok(Lock { _file: file })
     }

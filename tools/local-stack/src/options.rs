@@ -37,7 +37,8 @@ impl StackOptions {
             name: name.to_owned(),
             root: stacks_folder(workspace, target.as_ref().map(Path::new)).join(name),
             workspace: workspace.to_owned(),
-            artefacts: target_folder(workspace, target.as_ref().map(Path::new)).join("stack/artefacts"),
+            artefacts: target_folder(workspace, target.as_ref().map(Path::new))
+                .join("stack/artefacts"),
             ports: if name == "demo" { Ports::DEMO } else { Ports::FREE },
             fresh: false,
         }

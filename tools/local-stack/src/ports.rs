@@ -44,12 +44,8 @@ impl Ports {
     };
 
     /// Whatever is free.
-    pub const FREE: Ports = Ports {
-        kafka: Port::Free,
-        registry: Port::Free,
-        postgres: Port::Free,
-        redis: Port::Free,
-    };
+    pub const FREE: Ports =
+        Ports { kafka: Port::Free, registry: Port::Free, postgres: Port::Free, redis: Port::Free };
 
     /// The wish for one component.
     #[must_use]
@@ -103,7 +99,7 @@ impl ChosenPorts {
         let wishes = match wish {
             Port::Fixed(port) if component == Component::Kafka => {
                 vec![wish, Port::Fixed(port.saturating_add(1))]
-            },
+            }
             Port::Fixed(_) => vec![wish],
             Port::Free => self.of(component).into_iter().map(|_| Port::Free).collect(),
         };
@@ -159,7 +155,15 @@ pub(crate) fn is_free(port: u16) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
     use super::*;
+
+    /// Asking whether a port is free takes it for a moment, so these tests take turns.
+    fn turn() -> MutexGuard<'static, ()> {
+        static TURN: Mutex<()> = Mutex::new(());
+        TURN.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     fn listener() -> (TcpListener, u16) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -169,6 +173,7 @@ mod tests {
 
     #[test]
     fn a_fixed_port_that_someone_listens_on_is_refused_by_name() {
+        let _turn = turn();
         let (_held, port) = listener();
         let mut ports = ChosenPorts::default();
         let refused = ports.choose(Component::Redis, Port::Fixed(port), &[]).unwrap_err();
@@ -183,6 +188,7 @@ mod tests {
 
     #[test]
     fn a_fixed_kafka_port_gives_the_controller_the_next_one() {
+        let _turn = turn();
         let free = first_free(&[]).unwrap();
         let mut ports = ChosenPorts::default();
         ports.choose(Component::Kafka, Port::Fixed(free), &[]).unwrap();
@@ -191,6 +197,7 @@ mod tests {
 
     #[test]
     fn free_ports_of_one_stack_are_all_different() {
+        let _turn = turn();
         let mut ports = ChosenPorts::default();
         for component in Component::ALL {
             ports.choose(component, Port::Free, &[]).unwrap();
@@ -203,6 +210,7 @@ mod tests {
 
     #[test]
     fn a_free_port_is_the_one_of_the_last_run_while_nobody_took_it() {
+        let _turn = turn();
         let last = first_free(&[]).unwrap();
         let mut ports = ChosenPorts { redis: last, ..ChosenPorts::default() };
         ports.choose(Component::Redis, Port::Free, &[]).unwrap();
@@ -213,6 +221,7 @@ mod tests {
 
     #[test]
     fn free_ports_lie_below_the_ports_of_outgoing_connections() {
+        let _turn = turn();
         assert!((FREE_FROM..=FREE_TO).contains(&first_free(&[]).unwrap()));
     }
 }

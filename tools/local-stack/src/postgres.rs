@@ -71,10 +71,7 @@ pub(crate) fn prepare(record: &StackRecord, note: &mut dyn FnMut(&str)) -> Resul
         note("unpacking it where its user can reach it");
         install_away(record)?;
     }
-    if let Some(socket) = socket_folder(home) {
-        make_folder(&socket)?;
-        give_to_user(&socket)?;
-    }
+    make_socket_folder(home)?;
     let cluster = home.join("cluster");
     if !cluster.join("PG_VERSION").exists() {
         note("making its cluster");
@@ -87,6 +84,15 @@ pub(crate) fn prepare(record: &StackRecord, note: &mut dyn FnMut(&str)) -> Resul
         }
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Anew each time: the lock beside a socket names its server's pid, which may be another
+/// process by now.
+fn make_socket_folder(home: &Path) -> Result<(), StackError> {
+    let Some(socket) = socket_folder(home) else { return Ok(()) };
+    remove_folder(&socket)?;
+    make_folder(&socket)?;
+    give_to_user(&socket)
 }
 
 fn make_cluster(record: &StackRecord, cluster: &Path) -> Result<(), StackError> {

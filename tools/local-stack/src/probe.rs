@@ -22,15 +22,9 @@ pub(crate) fn kafka_lists_a_broker(port: u16) -> bool {
     const NO_CLIENT_ID: [u8; 2] = (-1_i16).to_be_bytes();
     const NO_TOPICS: [u8; 4] = 0_u32.to_be_bytes();
     const CREATE_NONE: [u8; 1] = [0];
-    let body = [
-        METADATA.as_slice(),
-        &VERSION,
-        &CORRELATION,
-        &NO_CLIENT_ID,
-        &NO_TOPICS,
-        &CREATE_NONE,
-    ]
-    .concat();
+    let body =
+        [METADATA.as_slice(), &VERSION, &CORRELATION, &NO_CLIENT_ID, &NO_TOPICS, &CREATE_NONE]
+            .concat();
     let Ok(length) = u32::try_from(body.len()) else { return false };
     let request = [length.to_be_bytes().as_slice(), &body].concat();
     // Length, correlation id, throttle time, number of brokers: four bytes each.
@@ -41,8 +35,9 @@ pub(crate) fn kafka_lists_a_broker(port: u16) -> bool {
 /// Whether an HTTP GET of this path is answered with 200.
 pub(crate) fn http_says_ok(port: u16, path: &str) -> bool {
     const OK: &[u8] = b"HTTP/1.1 200";
-    let request =
-        format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\nConnection: close\r\n\r\n");
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+    );
     let mut answer = [0_u8; OK.len()];
     exchange(port, request.as_bytes(), &mut answer).is_ok() && answer == OK
 }

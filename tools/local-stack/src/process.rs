@@ -171,12 +171,17 @@ pub(crate) fn all_pids() -> Vec<u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// `pid (any name, even with ") ") state parent …`; the 22nd field is the start time
-/// (proc_pid_stat(5)).
+/// `pid (any name, even with ") ") state parent …`; the 20th field is the number of threads and
+/// the 22nd the start time (proc_pid_stat(5)).
 fn parse_proc_stat(stat: &str, boot: &str) -> Option<Seen> {
     let (_, after_name) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = after_name.split_whitespace().collect();
-    let state = state_of(fields.first()?)?;
+    let threads: u32 = fields.get(17)?.parse().ok()?;
+    let state = match state_of(fields.first()?)? {
+        // Only its first thread has ended: the others still hold its ports and files.
+        ProcessState::Gone if threads > 1 => ProcessState::Running,
+        state => state,
+    };
     let ticks = fields.get(19)?;
     let parent = fields.get(1)?.parse().ok();
     Some(Seen { state, started: format!("{boot}+{ticks}"), parent })
@@ -201,7 +206,7 @@ fn state_of(letters: &str) -> Option<ProcessState> {
 mod tests {
     use super::*;
 
-    const STAT: &str = "4711 (java (x) y) S 1 4711 4711 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 31 0 \
+    const STAT: &str = "4711 (java (x) y) S 1 4711 4711 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 \
                         987654 1 2 3";
 
     #[test]
@@ -217,6 +222,12 @@ mod tests {
         let zombie = parse_proc_stat(&STAT.replace(") S", ") Z"), "boot").unwrap();
         let paused = parse_proc_stat(&STAT.replace(") S", ") T"), "boot").unwrap();
         assert_eq!((zombie.state, paused.state), (ProcessState::Gone, ProcessState::Paused));
+    }
+
+    #[test]
+    fn a_zombie_with_threads_left_has_not_gone() {
+        let dying = STAT.replace(") S", ") Z").replace(" 20 0 1 0 ", " 20 0 31 0 ");
+        assert_eq!(parse_proc_stat(&dying, "boot").unwrap().state, ProcessState::Running);
     }
 
     #[test]

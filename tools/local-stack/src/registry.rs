@@ -19,9 +19,12 @@ pub(crate) fn prepare(record: &StackRecord) -> Result<(), StackError> {
 /// under the names of either.
 pub(crate) fn command(record: &StackRecord) -> Result<Command, StackError> {
     let folder = record.layout().data(Component::Registry);
-    let url = database_url(folder.join("schemas"));
     let programs = record.artefacts.join("registry");
-    let program = only_file(&programs, |name| name.ends_with("-run.jar") || name.ends_with("-runner.jar"))?;
+    let program =
+        only_file(&programs, |name| name.ends_with("-run.jar") || name.ends_with("-runner.jar"))?;
+    // Neither line reads the other's database, and a newer Java may come to this machine.
+    let older_line = program.to_string_lossy().ends_with("-runner.jar");
+    let url = database_url(folder.join(if older_line { "schemas-2" } else { "schemas-3" }));
     let mut command = Command::new(&record.java);
     command.args([
         "-Xmx384m",
@@ -38,7 +41,7 @@ pub(crate) fn command(record: &StackRecord) -> Result<Command, StackError> {
         "-Dquarkus.management.port=0",
         "-Dquarkus.otel.sdk.disabled=true",
         &format!("-Dapicurio.datasource.url={url}"),
-        &format!("-Dregistry.datasource.url={url}"),
+        &format!("-DREGISTRY_DATASOURCE_URL={url}"),
     ]);
     command.arg("-jar").arg(program).current_dir(folder);
     Ok(command)
@@ -56,7 +59,7 @@ mod tests {
 
     #[test]
     fn schemas_are_written_before_they_are_acknowledged() {
-        let url = database_url(PathBuf::from("/stacks/demo/data/registry/schemas"));
-        assert_eq!(url, "jdbc:h2:file:/stacks/demo/data/registry/schemas;WRITE_DELAY=0");
+        let url = database_url(PathBuf::from("/stacks/demo/data/registry/schemas-3"));
+        assert_eq!(url, "jdbc:h2:file:/stacks/demo/data/registry/schemas-3;WRITE_DELAY=0");
     }
 }

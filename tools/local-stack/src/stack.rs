@@ -3,9 +3,9 @@
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
+use crate::ending::{end_all, end_orphans, end_unknown, remove_everything};
 use crate::error::Doing;
 use crate::external::{self, External};
-use crate::ending::{end_all, end_orphans, end_unknown, remove_everything};
 use crate::layout::{Layout, make_folder};
 use crate::lock::Lock;
 use crate::plan::{Programs, plan};
@@ -208,7 +208,13 @@ fn status_of(record: &StackRecord, component: Component) -> ComponentStatus {
     let address = record.addresses.of(component);
     if record.external.contains(&component) {
         let answers = external::listens(component, &address);
-        return ComponentStatus { component, state: ComponentState::External, answers, address, log: None };
+        return ComponentStatus {
+            component,
+            state: ComponentState::External,
+            answers,
+            address,
+            log: None,
+        };
     }
     let state = match record.process(component).map(|process| (process.pid, process.state())) {
         Some((pid, ProcessState::Running)) => ComponentState::Running(pid),

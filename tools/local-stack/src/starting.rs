@@ -77,5 +77,9 @@ pub(crate) fn bring_up(
         return Ok(());
     }
     begin();
-    launch::wait_until_it_answers(record, component, process)
+    match launch::wait_until_it_answers(record, component, process) {
+        // It was about to end, killed a moment ago.
+        Err(StackError::Died { .. }) => launch::start(record, component, note),
+        outcome => outcome,
+    }
 }

@@ -9,11 +9,7 @@ use local_stack::{Component, Progress, Step};
 
 /// What suits the place that standard error goes to.
 pub(crate) fn suitable() -> Box<dyn Progress> {
-    if stderr().is_terminal() {
-        Box::new(Moving::default())
-    } else {
-        Box::new(Plain)
-    }
+    if stderr().is_terminal() { Box::new(Moving::default()) } else { Box::new(Plain) }
 }
 
 fn title(step: Step) -> &'static str {
@@ -47,7 +43,9 @@ impl Progress for Moving {
         // Often enough to look alive, seldom enough to cost nothing.
         const TURN_EVERY: Duration = Duration::from_millis(120);
         let bar = self.lines.add(ProgressBar::new_spinner());
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix:<12} {elapsed:>4} {wide_msg}") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{spinner} {prefix:<12} {elapsed:>4} {wide_msg}")
+        {
             bar.set_style(style);
         }
         bar.set_prefix(title(step));

@@ -67,9 +67,7 @@ fn the_headers_are_cloudevents_in_binary_mode() {
     ];
     let written: Vec<(&str, &str)> = headers
         .iter()
-        .map(|(name, value)| {
-            (name.as_str(), std::str::from_utf8(value.as_ref().unwrap()).unwrap())
-        })
+        .map(|(name, value)| (name.as_str(), std::str::from_utf8(value.as_ref().unwrap()).unwrap()))
         .collect();
     assert_eq!(written, golden);
 }

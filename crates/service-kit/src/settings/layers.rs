@@ -21,7 +21,7 @@ pub(super) struct Layers {
 impl Layers {
     /// Moves some sections into layers of their own; problems stay here.
     pub(super) fn split_off(&mut self, sections: &[&str]) -> Self {
-        let mut take = |table: &mut Table| -> Table {
+        let take = |table: &mut Table| -> Table {
             sections.iter().filter_map(|name| table.remove_entry(*name)).collect()
         };
         let (defaults, values) = (take(&mut self.defaults), take(&mut self.values));
@@ -61,7 +61,8 @@ pub(super) fn resolve(
     for (name, key, text) in variables {
         let path: Vec<&str> = key.split("__").collect();
         if let Err(detail) = set_from_text(&mut effective, &path, &text) {
-            problems.push(SettingsProblem::new(format!("{} (from {name})", path.join(".")), detail));
+            problems
+                .push(SettingsProblem::new(format!("{} (from {name})", path.join(".")), detail));
         }
     }
     let mut values = effective.clone();

@@ -78,7 +78,10 @@ mod tests {
         for (given, shown) in [
             ("postgres://carrier:s3cret@db:5432/parcels", "postgres://carrier:***@db:5432/parcels"),
             ("postgres://carrier:a@b/c@db/parcels", "postgres://carrier:***@db/parcels"),
-            ("postgres://db/parcels?user=x&password=s3cret&a=1", "postgres://db/parcels?user=x&password=***&a=1"),
+            (
+                "postgres://db/parcels?user=x&password=s3cret&a=1",
+                "postgres://db/parcels?user=x&password=***&a=1",
+            ),
             ("host=db Password=s3cret user=x", "host=db Password=*** user=x"),
             ("postgres://carrier@db/parcels", "postgres://carrier@db/parcels"),
             ("127.0.0.1:9092,127.0.0.1:9093", "127.0.0.1:9092,127.0.0.1:9093"),

@@ -33,11 +33,17 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let name = &args.stack.name;
     let root = StackOptions::new(&workspace::root(), name).root;
     if StackRecord::read(&root)?.is_none() {
-        return Err(Failure::new(format!("there is no stack named {name:?}: see `cargo xtask status`")));
+        return Err(Failure::new(format!(
+            "there is no stack named {name:?}: see `cargo xtask status`"
+        )));
     }
     let path = root.join("logs").join(format!("{}.log", args.component));
     let mut file = File::open(&path).map_err(|error| {
-        Failure::new(format!("{} of {name:?} has no log at {}: {error}", args.component, path.display()))
+        Failure::new(format!(
+            "{} of {name:?} has no log at {}: {error}",
+            args.component,
+            path.display()
+        ))
     })?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;

@@ -1,0 +1,187 @@
+//! What the wire may say: every command by its name, and everything wrong with it at once.
+
+use domain::command::{Command, FieldError, Fields, ReadError, Shape, Stated, read};
+use domain::inventory::{AddItem, InventoryCommand, ReserveStock, SellItem};
+use factline_core::StreamId;
+use serde_json::{Value, json};
+
+/// One valid example of every command.
+const EXAMPLES: [(&str, &str); 13] = [
+    ("inventory.add_item", r#"{"name": "Lantern", "quantity": 0, "unit_price_cents": 250}"#),
+    ("inventory.receive_stock", r#"{"quantity": 5}"#),
+    ("inventory.stock_item", r#"{"name": "Lantern", "quantity": 1, "unit_price_cents": 250}"#),
+    ("inventory.sell_item", r#"{"quantity": 2, "unit_price_cents": 0, "country": "France"}"#),
+    ("inventory.return_item", r#"{"quantity": 1, "reason": "broken"}"#),
+    ("inventory.adjust_stock", r#"{"delta": -3, "reason": "counted"}"#),
+    ("inventory.reserve_stock", r#"{"reservation_id": "r1", "quantity": 2}"#),
+    ("inventory.release_reservation", r#"{"reservation_id": "r1"}"#),
+    ("inventory.ship_reservation", r#"{"reservation_id": "r1"}"#),
+    ("inventory.change_price", r#"{"unit_price_cents": 300}"#),
+    ("inventory.change_reorder_point", r#"{"reorder_point": 8}"#),
+    ("inventory.rename_item", r#"{"name": "Lamp"}"#),
+    ("inventory.discontinue_item", "{}"),
+];
+
+fn parse(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+fn errors<C: Command + std::fmt::Debug>(data: Value) -> Vec<(String, String)> {
+    let told = |error: FieldError| (error.pointer, error.detail);
+    read::<C>(data).unwrap_err().0.into_iter().map(told).collect()
+}
+
+fn pointers<C: Command + std::fmt::Debug>(data: Value) -> Vec<String> {
+    errors::<C>(data).into_iter().map(|(pointer, _)| pointer).collect()
+}
+
+#[test]
+fn every_command_is_read_by_its_name() {
+    let known: Vec<_> = InventoryCommand::SPECS.iter().map(|spec| spec.name).collect();
+    assert_eq!(known, EXAMPLES.map(|(name, _)| name));
+    for (name, data) in EXAMPLES {
+        let stated = InventoryCommand::read(name, parse(data)).unwrap();
+        assert_eq!(stated.command.name(), name);
+        assert_eq!(stated.occurred_at, None);
+    }
+}
+
+#[test]
+fn every_command_may_say_when_it_happened() {
+    for (name, data) in EXAMPLES {
+        let mut data = parse(data);
+        data["occurred_at"] = json!("2010-12-01T09:26:00.1234567+01:00");
+        let at = InventoryCommand::read(name, data).unwrap().occurred_at.unwrap();
+        assert_eq!(at.to_rfc3339(), "2010-12-01T08:26:00.123456+00:00", "{name}");
+    }
+}
+
+#[test]
+fn every_command_refuses_a_field_that_it_does_not_know() {
+    for (name, data) in EXAMPLES {
+        let mut data = parse(data);
+        data["quantty/~"] = json!(1);
+        let Err(ReadError::Invalid(invalid)) = InventoryCommand::read(name, data) else {
+            panic!("{name} took it");
+        };
+        assert_eq!(invalid.0[0].pointer, "/quantty~1~0", "{name}");
+    }
+}
+
+#[test]
+fn every_command_refuses_a_missing_a_null_and_a_wrong_value_of_each_field() {
+    for (spec, (name, data)) in InventoryCommand::SPECS.iter().zip(EXAMPLES) {
+        for field in spec.fields {
+            let pointer = format!("/{}", field.name);
+            let refused = |value: Option<Value>| {
+                let mut data = parse(data);
+                data.as_object_mut().unwrap().remove(field.name);
+                if let Some(value) = value {
+                    data[field.name] = value;
+                }
+                let read = InventoryCommand::read(name, data);
+                matches!(read, Err(ReadError::Invalid(e)) if e.0.len() == 1 && e.0[0].pointer == pointer)
+            };
+            assert_eq!(refused(None), field.required, "{name} {pointer} missing");
+            assert_eq!(refused(Some(Value::Null)), field.required, "{name} {pointer} null");
+            for wrong in [json!({}), json!([1]), json!(true), json!(1.5), json!("a\u{0}b")] {
+                assert!(refused(Some(wrong.clone())), "{name} {pointer} {wrong}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_number_is_refused_just_outside_its_published_limits_and_taken_on_them() {
+    for (spec, (name, data)) in InventoryCommand::SPECS.iter().zip(EXAMPLES) {
+        for field in spec.fields {
+            let Shape::Integer { minimum, maximum } = field.shape else { continue };
+            for (number, taken) in
+                [(minimum, true), (maximum, true), (minimum - 1, false), (maximum + 1, false)]
+            {
+                let mut data = parse(data);
+                data[field.name] = json!(number);
+                let read = InventoryCommand::read(name, data);
+                assert_eq!(read.is_ok(), taken, "{name} {} = {number}", field.name);
+            }
+            let mut data = parse(data);
+            data[field.name] = parse("18446744073709551615"); // fits no i64
+            assert!(InventoryCommand::read(name, data).is_err(), "{name} {}", field.name);
+        }
+    }
+}
+
+#[test]
+fn every_text_is_refused_when_blank_or_longer_than_published() {
+    for (spec, (name, data)) in InventoryCommand::SPECS.iter().zip(EXAMPLES) {
+        for field in spec.fields {
+            let Shape::Text { max_length, .. } = field.shape else { continue };
+            for wrong in [String::new(), "  ".to_owned(), "ä".repeat(max_length + 1)] {
+                let mut data = parse(data);
+                data[field.name] = json!(wrong);
+                assert!(InventoryCommand::read(name, data).is_err(), "{name} {}", field.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once() {
+    let data = json!({"quantity": 0, "country": 7, "colour": "red", "occurred_at": "yesterday"});
+    let expected = [
+        ("/quantity", "must be a whole number from 1 to 1000000000"),
+        ("/country", "must be a text of 1 to 60 characters without control characters"),
+        ("/occurred_at", "must be an RFC 3339 time such as 2026-01-31T08:30:00Z"),
+        ("/colour", "is not a field of this command"),
+    ];
+    let told = errors::<SellItem>(data);
+    assert_eq!(told, expected.map(|(p, d)| (p.to_owned(), d.to_owned())));
+    assert_eq!(pointers::<ReserveStock>(json!({})), ["/reservation_id", "/quantity"]);
+}
+
+#[test]
+fn what_is_not_an_object_is_refused_as_a_whole() {
+    for data in [json!(null), json!([]), json!("x"), json!(1)] {
+        assert_eq!(pointers::<SellItem>(data), [""]);
+    }
+}
+
+#[test]
+fn a_command_of_another_name_is_unknown() {
+    for name in ["", "sell_item", "inventory.SellItem", "order.sell_item"] {
+        assert_eq!(InventoryCommand::read(name, json!({})), Err(ReadError::UnknownCommand));
+    }
+}
+
+#[test]
+fn a_currency_is_three_capital_letters() {
+    for wrong in ["gbp", "GB", "GBPX", "G1P", "ÄÖ"] {
+        let data = json!({"name": "x", "quantity": 1, "unit_price_cents": 1, "currency": wrong});
+        assert_eq!(pointers::<AddItem>(data), ["/currency"], "{wrong}");
+    }
+}
+
+#[test]
+fn the_stream_of_a_command_is_read_beside_it_and_its_errors_are_told_together() {
+    let data = json!({"sku": "85123A", "name": " Lantern ", "quantity": 3, "unit_price_cents": 1});
+    let mut fields = Fields::of(data).unwrap();
+    let sku: Option<StreamId> = fields.take("sku");
+    let stated: Stated<AddItem> = fields.into_command().unwrap();
+    assert_eq!(sku.unwrap().as_str(), "85123A");
+    assert_eq!(stated.command.name.as_str(), "Lantern");
+
+    let mut fields = Fields::of(json!({"sku": ""})).unwrap();
+    let _: Option<StreamId> = fields.take("sku");
+    let told = fields.into_command::<AddItem>().unwrap_err();
+    let pointers: Vec<_> = told.0.iter().map(|error| error.pointer.as_str()).collect();
+    assert_eq!(pointers, ["/sku", "/name", "/quantity", "/unit_price_cents"]);
+}
+
+#[test]
+fn a_command_that_is_written_down_reads_back() {
+    let data = json!({"quantity": 2, "unit_price_cents": 100, "country": "France"});
+    let command = read::<SellItem>(data).unwrap().command;
+    let written = serde_json::to_value(&command).unwrap();
+    assert_eq!(serde_json::from_value::<SellItem>(written.clone()).unwrap(), command);
+    assert_eq!(read::<SellItem>(written).unwrap().command, command);
+}

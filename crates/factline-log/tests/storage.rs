@@ -1,0 +1,139 @@
+//! What the log's tables allow, and what may be thrown away.
+
+mod support;
+
+use factline_core::Version;
+use factline_log::{LogReader, RelayCursors};
+use factline_testkit::parcels::PackParcel;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use support::{TestLog, command};
+
+fn pack(weight_grams: i64) -> PackParcel {
+    PackParcel { weight_grams }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_run_time_role_cannot_change_history() {
+    let log = TestLog::create("role").await;
+    let (lanes, _parts) = log.process();
+    lanes.execute(command("p", "1", pack(1))).await.unwrap();
+    let mut writer = PgConnection::connect(&log.settings().url).await.unwrap();
+    // Without a grant option this gives nothing away; the updates below are still refused.
+    let give = sqlx::query("grant update on log.events to factline_log_writer");
+    give.execute(&mut writer).await.unwrap();
+    for forbidden in [
+        "update log.events set version = 9",
+        "delete from log.events",
+        "truncate log.events",
+        "drop table log.events",
+        "alter table log.events disable trigger all",
+        "create trigger t before insert on log.events for each row execute function f()",
+        "update log.topics set partitions = 9",
+        "delete from log.heads",
+        "update log.schemas set json = ''",
+        "set role postgres",
+        "create table log.mine ()",
+    ] {
+        let refused = sqlx::query(AssertSqlSafe(forbidden)).execute(&mut writer).await;
+        let refused = refused.expect_err(forbidden);
+        let code = refused.as_database_error().and_then(|error| error.code()).unwrap();
+        // 42501: not allowed. 42883: the trigger's function is missing, which is checked first.
+        assert!(["42501", "42883"].contains(&&*code), "{forbidden}: {refused}");
+    }
+    assert_eq!(log.assert_dense().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn snapshots_appear_at_crossings_and_deleting_them_changes_nothing() {
+    let log = TestLog::create("snapshots").await;
+    let (lanes, _parts) = log.process();
+    for index in 0..25 {
+        lanes.execute(command("p", &format!("{index}"), pack(2))).await.unwrap();
+    }
+    let pool = log.pool().await;
+    let (version,): (i64,) =
+        sqlx::query_as("select version from log.snapshots").fetch_one(&pool).await.unwrap();
+    assert_eq!(version, 20);
+
+    let (with_snapshot, _parts) = log.process();
+    let done = with_snapshot.execute(command("p", "a", pack(2))).await.unwrap();
+    assert_eq!((done.version, done.state.weight_grams), (Version(26), 52));
+
+    sqlx::query("delete from log.snapshots").execute(&pool).await.unwrap();
+    let (without, _parts) = log.process();
+    let done = without.execute(command("p", "b", pack(2))).await.unwrap();
+    assert_eq!((done.version, done.state.weight_grams), (Version(27), 54));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d13_a_snapshot_that_does_not_read_or_of_another_version_is_passed_over() {
+    let log = TestLog::create("bad_snapshot").await;
+    let (lanes, _parts) = log.process();
+    for index in 0..12 {
+        lanes.execute(command("p", &format!("{index}"), pack(2))).await.unwrap();
+    }
+    let pool = log.pool().await;
+    for (round, spoil) in [
+        "update log.snapshots set state = '\"broken\"'",
+        "update log.snapshots set state_version = 99",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        sqlx::query(spoil).execute(&pool).await.unwrap();
+        let (fresh, _parts) = log.process();
+        let done = fresh.execute(command("p", &format!("after {round}"), pack(2))).await.unwrap();
+        assert_eq!(done.state.weight_grams, 24 + 2 * (i64::try_from(round).unwrap() + 1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d02_a_stream_with_a_hole_is_closed_to_commands_and_its_neighbours_are_not() {
+    let log = TestLog::create("hole").await;
+    let (lanes, _parts) = log.process();
+    for index in 0..3 {
+        lanes.execute(command("p", &format!("{index}"), pack(2))).await.unwrap();
+    }
+    let pool = log.pool().await;
+    sqlx::query("delete from log.events where version = 2").execute(&pool).await.unwrap();
+    let (fresh, _parts) = log.process();
+    let (broken, whole) = tokio::join!(
+        fresh.execute(command("p", "next", pack(2))),
+        fresh.execute(command("q", "next", pack(2))),
+    );
+    assert!(broken.is_err(), "{broken:?}");
+    assert!(whole.is_ok(), "{whole:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_is_held_by_one_and_free_when_its_connection_ends() {
+    let log = TestLog::create("lease").await;
+    let reader = LogReader::new(&log.settings().url, 2).unwrap();
+    let cursors = RelayCursors::new(&reader);
+    let mut held = cursors.try_lease(&log.topic).await.unwrap().unwrap();
+    assert!(held.still_held().await);
+    assert!(cursors.try_lease(&log.topic).await.unwrap().is_none());
+    held.release().await.unwrap();
+    assert!(cursors.try_lease(&log.topic).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_never_moves_back() {
+    use factline_core::Position;
+    let log = TestLog::create("cursor").await;
+    let cursors = RelayCursors::new(&log.reader());
+    cursors.advance(&log.topic, &[(0, Position(5)), (2, Position(7))]).await.unwrap();
+    cursors.advance(&log.topic, &[(0, Position(3)), (2, Position(9))]).await.unwrap();
+    let positions: Vec<i64> =
+        cursors.load(&log.topic).await.unwrap().iter().map(|cursor| cursor.1.0).collect();
+    assert_eq!(positions, [5, 0, 9, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrating_twice_is_harmless_and_another_partition_count_is_refused() {
+    let log = TestLog::create("migrate_twice").await;
+    let mut owner = factline_log::migrate(&log.database.url()).await.unwrap();
+    factline_log::ensure_topic(&mut owner, &log.topic, support::PARTITIONS).await.unwrap();
+    let refused = factline_log::ensure_topic(&mut owner, &log.topic, 9).await.unwrap_err();
+    assert!(refused.to_string().contains("for ever"), "{refused}");
+}

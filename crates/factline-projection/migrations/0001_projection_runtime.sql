@@ -1,0 +1,93 @@
+-- What a projection knows about its own progress. Lives in the database of the views that it
+-- writes, because progress and effect are one transaction.
+create schema if not exists projection;
+
+-- How far each projection has come. One row a partition; moved by compare-and-set alone.
+create table projection.checkpoints (
+    projection  text        not null,
+    topic       text        not null,
+    partition   int         not null,
+    position    bigint      not null default 0,   -- the last event that has had its effect
+    next_offset bigint,                           -- where to go on reading; null: nothing read yet
+    partitions  int         not null,             -- of the topic, when this row was made
+    recorded_at timestamptz,                      -- of the event at `position`
+    updated_at  timestamptz not null default now(),
+    primary key (projection, topic, partition)
+) with (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
+-- Few rows, each updated with every batch: room on the page keeps the updates heap-only.
+
+-- Which events have had their effect. An id is inserted in the transaction of the effect.
+create table projection.processed_events (
+    projection   text        not null,
+    event_id     uuid        not null,
+    processed_at timestamptz not null default now(),
+    primary key (projection, event_id)
+);
+
+-- Streams that stand still because one of their events could not be applied.
+create table projection.parked_streams (
+    projection     text        not null,
+    topic          text        not null,
+    stream_id      text        not null,
+    code           text        not null,
+    detail         text        not null,
+    fingerprint    text        not null,          -- equal for failures that look alike
+    first_position bigint      not null,
+    parked_at      timestamptz not null default now(),
+    primary key (projection, topic, stream_id)
+);
+
+-- The poisoned event of each parked stream and every later one of it, as they came.
+create table projection.parked_events (
+    projection    text        not null,
+    topic         text        not null,
+    partition     int         not null,
+    position      bigint      not null,
+    stream_id     text        not null,
+    version       bigint      not null,
+    event_id      uuid        not null,
+    event_type    text        not null,
+    record_offset bigint,                         -- null: refilled from the log's history
+    record_at_ms  bigint,
+    record_key    bytea,
+    record_value  bytea,
+    header_names  text[]      not null,
+    header_values bytea[]     not null,
+    schema_json   text,                           -- with history alone, whose value is a bare datum
+    code          text        not null,
+    detail        text        not null,
+    attempts      int         not null default 1,
+    parked_at     timestamptz not null default now(),
+    exported_at   timestamptz,
+    primary key (projection, topic, partition, position)
+);
+create index parked_events_by_stream
+    on projection.parked_events (projection, topic, stream_id, version);
+create index parked_events_to_export
+    on projection.parked_events (projection) where exported_at is null;
+
+-- Records that are no event of ours: nothing says which stream or position they have.
+create table projection.foreign_records (
+    projection    text        not null,
+    topic         text        not null,
+    partition     int         not null,
+    record_offset bigint      not null,
+    record_at_ms  bigint,
+    record_key    bytea,
+    record_value  bytea,
+    header_names  text[]      not null,
+    header_values bytea[]     not null,
+    code          text        not null,
+    detail        text        not null,
+    seen_at       timestamptz not null default now(),
+    exported_at   timestamptz,
+    primary key (projection, topic, partition, record_offset)
+);
+create index foreign_records_to_export
+    on projection.foreign_records (projection) where exported_at is null;
+
+-- The registry's answers, so that its outage does not stop a restart.
+create table projection.known_schemas (
+    id   bigint primary key,
+    json text   not null
+);

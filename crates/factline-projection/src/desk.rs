@@ -1,0 +1,121 @@
+//! A worker's partitions and the orders about them. No I/O: orders are heard while a transaction is
+//! under way, and take effect between two.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::{Duration, Instant},
+};
+
+use factline_kafka::{Delivery, PartitionId, Progress};
+use tokio::sync::oneshot;
+
+use crate::partition::{Budget, Hold, Incoming, Intake, Partition};
+
+/// What the coordinator tells a worker.
+#[derive(Debug)]
+pub(crate) enum Order {
+    Assign(Vec<Partition>),
+    Records(Delivery),
+    Revoke { ids: Vec<PartitionId>, reply: oneshot::Sender<Vec<Progress>> },
+    Stop,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Desk {
+    partitions: BTreeMap<PartitionId, Partition>,
+    leaving: Vec<(Vec<PartitionId>, oneshot::Sender<Vec<Progress>>)>,
+    stopping: bool,
+    /// Which partition comes first in the next batch, so that a full one does not starve others.
+    turn: usize,
+}
+
+impl Desk {
+    pub(crate) fn hear(&mut self, order: Order) {
+        match order {
+            Order::Assign(partitions) => {
+                let named = partitions.into_iter().map(|one| (one.id.clone(), one));
+                self.partitions.extend(named);
+            }
+            Order::Records(delivery) => {
+                // Records of an assignment that has ended come again to its next owner.
+                if let Some(partition) = self.held(&delivery.id, delivery.epoch) {
+                    partition.accept(delivery.records);
+                }
+            }
+            Order::Revoke { ids, reply } => self.leaving.push((ids, reply)),
+            Order::Stop => self.stopping = true,
+        }
+    }
+
+    /// Somebody waits for the transaction under way to end.
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.stopping || !self.leaving.is_empty()
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// Gives up the partitions that were asked for; call it when no work is under way.
+    pub(crate) fn let_go(&mut self) -> Vec<PartitionId> {
+        let mut gone = Vec::new();
+        for (ids, reply) in self.leaving.drain(..) {
+            let left = ids.iter().filter_map(|id| self.partitions.remove(id));
+            let progress = left.filter_map(|partition| partition.progress()).collect();
+            // A coordinator that no longer waits has reported "not in time" already.
+            drop(reply.send(progress));
+            gone.extend(ids);
+        }
+        gone
+    }
+
+    /// Takes the next batch's records from all partitions that have some.
+    pub(crate) fn take(
+        &mut self,
+        mut budget: Budget,
+        now: Instant,
+        gap_wait: Duration,
+    ) -> Vec<Intake> {
+        let count = self.partitions.len();
+        if count == 0 {
+            return Vec::new();
+        }
+        let first = self.turn % count;
+        self.turn = self.turn.wrapping_add(1);
+        let mut ready: Vec<_> = self.partitions.values_mut().collect();
+        ready.rotate_left(first);
+        let taking = ready.into_iter().filter_map(|one| one.take(&mut budget, now, gap_wait));
+        taking.collect()
+    }
+
+    /// Puts records back in front of their partitions, where those are still held.
+    pub(crate) fn give_back(&mut self, items: Vec<Incoming>) {
+        let mut by_partition: HashMap<PartitionId, Vec<Incoming>> = HashMap::new();
+        for item in items {
+            let (topic, partition) = (item.record.topic.clone(), item.record.partition);
+            by_partition.entry(PartitionId { topic, partition }).or_default().push(item);
+        }
+        for (id, items) in by_partition {
+            if let Some(partition) = self.partitions.get_mut(&id) {
+                partition.give_back(items);
+            }
+        }
+    }
+
+    /// The partition, when it is still held under this assignment.
+    pub(crate) fn held(&mut self, id: &PartitionId, epoch: u64) -> Option<&mut Partition> {
+        self.partitions.get_mut(id).filter(|partition| partition.epoch == epoch)
+    }
+
+    /// The partition, under whatever assignment.
+    pub(crate) fn get(&mut self, id: &PartitionId) -> Option<&mut Partition> {
+        self.partitions.get_mut(id)
+    }
+
+    /// When a partition that stands still for a time is due.
+    pub(crate) fn due_at(&self, gap_wait: Duration) -> Option<Instant> {
+        let waiting = self.partitions.values().filter(|one| one.hold != Hold::Stopped);
+        waiting.filter_map(|one| one.due_at(gap_wait)).min()
+    }
+}

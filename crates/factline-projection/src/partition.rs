@@ -1,0 +1,213 @@
+//! One assigned partition in memory: what waits, how far it has come, why it stands still.
+//!
+//! Records flow in as they were polled; [`Partition::take`] hands out those that may be applied
+//! next, in order, and stops at the first that may not.
+
+use std::{collections::VecDeque, sync::Arc, time::Instant};
+
+use factline_core::{Envelope, Position};
+use factline_kafka::{Backlog, HeaderFault, PartitionId, Progress, Record, next_offset, read_envelope};
+
+use crate::classify::{Place, place};
+
+/// A record with what its key and headers say.
+#[derive(Debug, Clone)]
+pub(crate) struct Incoming {
+    pub(crate) record: Record,
+    pub(crate) envelope: Result<Envelope, HeaderFault>,
+}
+
+impl Incoming {
+    pub(crate) fn read(record: Record) -> Self {
+        let envelope = read_envelope(&record);
+        Self { record, envelope }
+    }
+
+    fn position(&self) -> Option<Position> {
+        self.envelope.as_ref().ok().map(|envelope| envelope.position)
+    }
+
+    fn bytes(&self) -> usize {
+        let size = |part: &Option<bytes::Bytes>| part.as_ref().map_or(0, bytes::Bytes::len);
+        size(&self.record.key) + size(&self.record.value)
+    }
+}
+
+/// Why a partition is left out of the next batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// It is not.
+    Free,
+    /// Positions are missing before its next record.
+    Gap { since: Instant },
+    /// Something that it needs failed; again at this time.
+    BackOff { until: Instant },
+    /// Until an operator acts and the partition is assigned anew.
+    Stopped,
+}
+
+/// Records that may be applied next.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    pub(crate) id: PartitionId,
+    pub(crate) epoch: u64,
+    pub(crate) partitions: i32,
+    pub(crate) expected: Position,
+    pub(crate) items: VecDeque<Incoming>,
+    /// Read so many events from the log first: they are missing.
+    pub(crate) refill: Option<i64>,
+}
+
+/// What is left of a batch's limits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Budget {
+    pub(crate) records: usize,
+    pub(crate) bytes: usize,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Partition {
+    pub(crate) id: PartitionId,
+    pub(crate) epoch: u64,
+    /// Of its topic.
+    pub(crate) partitions: i32,
+    pub(crate) applied: Position,
+    pub(crate) next_offset: Option<i64>,
+    pub(crate) hold: Hold,
+    /// Failures in a row.
+    pub(crate) attempts: u32,
+    pub(crate) backlog: Arc<Backlog>,
+    pub(crate) queue: VecDeque<Incoming>,
+}
+
+impl Partition {
+    pub(crate) fn accept(&mut self, records: Vec<Record>) {
+        self.queue.extend(records.into_iter().map(Incoming::read));
+    }
+
+    /// Takes what may be applied next, within the budget. `None` when there is nothing.
+    pub(crate) fn take(
+        &mut self,
+        budget: &mut Budget,
+        now: Instant,
+        gap_wait: std::time::Duration,
+    ) -> Option<Intake> {
+        match self.hold {
+            Hold::Stopped => return None,
+            Hold::BackOff { until } if now < until => return None,
+            Hold::BackOff { .. } | Hold::Free | Hold::Gap { .. } => {}
+        }
+        let mut intake = self.empty_intake();
+        let mut running = self.applied;
+        let mut at_gap = false;
+        while budget.records > 0 && budget.bytes > 0 {
+            let Some(front) = self.queue.front() else { break };
+            match front.position().map(|position| place(running, position)) {
+                None | Some(Place::Repeat) => {}
+                Some(Place::Next) => running = running.next(),
+                Some(Place::Jump { missing }) => {
+                    if self.drop_what_ran_ahead(running) {
+                        continue;
+                    }
+                    at_gap = true;
+                    intake.refill = self.wait_or_refill(missing, running, budget, now, gap_wait);
+                    break;
+                }
+            }
+            let Some(item) = self.queue.pop_front() else { break };
+            budget.records -= 1;
+            budget.bytes = budget.bytes.saturating_sub(item.bytes());
+            intake.items.push_back(item);
+        }
+        if !at_gap {
+            self.hold = Hold::Free;
+        }
+        (!intake.items.is_empty() || intake.refill.is_some()).then_some(intake)
+    }
+
+    fn empty_intake(&self) -> Intake {
+        Intake {
+            id: self.id.clone(),
+            epoch: self.epoch,
+            partitions: self.partitions,
+            expected: self.applied,
+            items: VecDeque::new(),
+            refill: None,
+        }
+    }
+
+    /// When the missing position has come behind records that ran ahead of it, those come again
+    /// after it: the relay sends everything from its cursor. So they are dropped here.
+    fn drop_what_ran_ahead(&mut self, running: Position) -> bool {
+        let next = running.next();
+        let Some(arrived) = self.queue.iter().position(|item| item.position() == Some(next)) else {
+            return false;
+        };
+        let before = self.queue.len();
+        let mut index = 0;
+        self.queue.retain(|item| {
+            let keep = index >= arrived || item.position().is_none_or(|at| at < next);
+            index += 1;
+            keep
+        });
+        self.backlog.taken(before - self.queue.len());
+        true
+    }
+
+    /// Only a gap that the partition has reached is waited for: `running` is then what it applied.
+    fn wait_or_refill(
+        &mut self,
+        missing: i64,
+        running: Position,
+        budget: &Budget,
+        now: Instant,
+        gap_wait: std::time::Duration,
+    ) -> Option<i64> {
+        let since = match self.hold {
+            Hold::Gap { since } => since,
+            Hold::Free | Hold::BackOff { .. } | Hold::Stopped => now,
+        };
+        self.hold = Hold::Gap { since };
+        let due = now.duration_since(since) >= gap_wait && running == self.applied;
+        due.then(|| missing.min(i64::try_from(budget.records).unwrap_or(i64::MAX)))
+    }
+
+    /// Puts records back in front, in the order of their offsets.
+    pub(crate) fn give_back(&mut self, mut items: Vec<Incoming>) {
+        items.sort_by_key(|item| item.record.offset);
+        for item in items.into_iter().rev() {
+            self.queue.push_front(item);
+        }
+    }
+
+    /// A batch took it to here.
+    pub(crate) fn settle(&mut self, applied: Position, next_offset: Option<i64>, records: usize) {
+        self.applied = applied;
+        self.next_offset = next_offset.or(self.next_offset);
+        self.attempts = 0;
+        self.backlog.taken(records);
+    }
+
+    pub(crate) fn progress(&self) -> Option<Progress> {
+        let next_offset = self.next_offset?;
+        Some(Progress { id: self.id.clone(), epoch: self.epoch, next_offset })
+    }
+
+    /// When it is worth looking at again, if it stands still for a time.
+    pub(crate) fn due_at(&self, gap_wait: std::time::Duration) -> Option<Instant> {
+        match self.hold {
+            Hold::Gap { since } => Some(since + gap_wait),
+            Hold::BackOff { until } => Some(until),
+            Hold::Free | Hold::Stopped => None,
+        }
+    }
+}
+
+/// The offset behind an item.
+pub(crate) fn offset_behind(item: &Incoming) -> i64 {
+    next_offset(&item.record)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,281 @@
+//! One batch, one transaction.
+//!
+//! **The delivery contract.** An event's effect, its id in `processed_events` and its partition's
+//! checkpoint become visible together or not at all; Kafka's offset follows only after that. So:
+//!
+//! - A crash before the commit leaves no trace; a crash after it leaves an offset behind that the
+//!   checkpoint overrules.
+//! - The checkpoint moves by compare-and-set, first of all. A second owner (a process that was
+//!   frozen and thawed, a rebalance not yet noticed) finds it moved, writes nothing and is counted.
+//! - A position that comes again has its event id in `processed_events`, or it is a fork: the log
+//!   was restored to an earlier point and has written something else there. Then nothing moves.
+//! - An event that cannot be applied parks its stream in the same transaction; whatever waits
+//!   behind it in that stream joins it, and every other stream flows.
+
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    panic::AssertUnwindSafe,
+};
+
+use factline_core::{DomainEvent, Envelope, Position, Recorded};
+use factline_kafka::PartitionId;
+use futures::FutureExt as _;
+use sqlx::PgConnection;
+use tracing::{Instrument as _, warn};
+use uuid::Uuid;
+
+use crate::{
+    ApplyError, Poisoned, Projection, ProjectionSettings,
+    batch::{Batch, Job},
+    checkpoint, failpoints,
+    fold::panic_text,
+    ledger,
+    park::{self, Parking, STREAM_PARKED, StreamName},
+    trace,
+};
+
+/// What a committed batch did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Settled {
+    pub(crate) applied: usize,
+    pub(crate) repeats: usize,
+    pub(crate) parked: usize,
+    pub(crate) foreign: usize,
+    /// How many streams are parked now, when this batch parked something.
+    pub(crate) parked_streams: Option<i64>,
+}
+
+/// Why a batch was rolled back.
+#[derive(Debug)]
+pub(crate) enum Setback {
+    /// A checkpoint was not where it was expected: another owner has moved it.
+    Refused,
+    /// At this position the log holds another event than the one that was applied.
+    Fork(PartitionId, Position),
+    /// These events of the batch cannot be applied.
+    Poison(Vec<Poisoned>),
+    /// An event id of the batch had its effect before, at a position that the checkpoint lacks.
+    SeenBefore,
+    /// The projection panicked.
+    Panicked(String),
+    /// So much is parked that the cause cannot be single streams.
+    ParkedLimit { streams: i64, events: i64 },
+    /// The projection said no.
+    Apply(ApplyError),
+    /// The runtime's own statements failed.
+    Database(sqlx::Error),
+}
+
+impl From<sqlx::Error> for Setback {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// Runs the batch of a job on a connection that is in no transaction. After an error it is in none
+/// again, or it is broken.
+pub(crate) async fn run<P: Projection>(
+    connection: &mut PgConnection,
+    projection: &P,
+    job: &Job<P::Event>,
+    settings: &ProjectionSettings,
+) -> Result<Settled, Setback> {
+    sqlx::raw_sql("begin").execute(&mut *connection).await?;
+    match write(connection, projection, job, settings).await {
+        Ok(settled) => {
+            failpoints::reach(failpoints::IN_BATCH).await;
+            sqlx::raw_sql("commit").execute(&mut *connection).await?;
+            failpoints::reach(failpoints::AFTER_COMMIT).await;
+            Ok(settled)
+        }
+        Err(setback) => {
+            sqlx::raw_sql("rollback").execute(&mut *connection).await?;
+            Err(setback)
+        }
+    }
+}
+
+async fn write<P: Projection>(
+    tx: &mut PgConnection,
+    projection: &P,
+    job: &Job<P::Event>,
+    settings: &ProjectionSettings,
+) -> Result<Settled, Setback> {
+    let (name, batch) = (projection.name(), &job.batch);
+    if !checkpoint::advance(tx, name, &batch.slices).await? {
+        return Err(Setback::Refused);
+    }
+    let streams = park::streams(tx, name).await?;
+    let known =
+        if job.check_ids { known_ids(tx, name, &batch.events).await? } else { HashSet::new() };
+    let sorted = sort(job, &streams, &known);
+    apply(tx, projection, &sorted).await?;
+    if !ledger::enter(tx, name, &sorted.apply).await? {
+        return Err(Setback::SeenBefore);
+    }
+    let parked_streams = park_all(tx, name, &sorted.park, settings).await?;
+    for (fault, record) in &batch.foreign {
+        park::keep_foreign(tx, name, fault, record).await?;
+    }
+    if let Some((topic, partition, position)) =
+        ledger::unknown_repeat(tx, name, &batch.repeats).await?
+    {
+        let id = PartitionId { topic: topic.into(), partition };
+        return Err(Setback::Fork(id, Position(position)));
+    }
+    Ok(Settled {
+        applied: sorted.apply.len(),
+        repeats: batch.repeats.len() + sorted.known,
+        parked: sorted.park.len(),
+        foreign: batch.foreign.len(),
+        parked_streams,
+    })
+}
+
+async fn apply<P: Projection>(
+    tx: &mut PgConnection,
+    projection: &P,
+    sorted: &Sorted<'_, P::Event>,
+) -> Result<(), Setback> {
+    let Some(last) = sorted.apply.last() else { return Ok(()) };
+    let span = tracing::info_span!(
+        "projection.apply",
+        projection = projection.name(),
+        events = sorted.apply.len(),
+        trace_id = trace::trace_id(&last.envelope).unwrap_or_default(),
+    );
+    let applying = projection.apply(tx, &sorted.apply).instrument(span);
+    match AssertUnwindSafe(applying).catch_unwind().await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(ApplyError::Poison(mut poisoned))) => {
+            for one in &mut poisoned {
+                one.index = sorted.indices.get(one.index).copied().unwrap_or(one.index);
+            }
+            Err(Setback::Poison(poisoned))
+        }
+        Ok(Err(error)) => Err(Setback::Apply(error)),
+        Err(panic) => Err(Setback::Panicked(panic_text(&*panic))),
+    }
+}
+
+async fn park_all(
+    tx: &mut PgConnection,
+    projection: &str,
+    parkings: &[Parking<'_>],
+    settings: &ProjectionSettings,
+) -> Result<Option<i64>, Setback> {
+    if parkings.is_empty() {
+        return Ok(None);
+    }
+    for parking in parkings {
+        park::park(tx, projection, parking).await?;
+    }
+    let (streams, events) = park::counts(tx, projection).await?;
+    if streams > settings.parked_streams_limit || events > settings.parked_events_limit {
+        return Err(Setback::ParkedLimit { streams, events });
+    }
+    Ok(Some(streams))
+}
+
+/// Ids of the batch that had their effect before; each is applied at most once again, not twice.
+async fn known_ids<E>(
+    tx: &mut PgConnection,
+    projection: &str,
+    events: &[Recorded<E>],
+) -> Result<HashSet<Uuid>, sqlx::Error> {
+    let known = ledger::known(tx, projection, events).await?;
+    for id in &known {
+        warn!(projection, event_id = %id, "an event is known at a position not yet reached");
+    }
+    Ok(known)
+}
+
+/// The batch, parted into what is applied and what is parked.
+struct Sorted<'a, E: Clone> {
+    apply: Cow<'a, [Recorded<E>]>,
+    /// Of each of `apply`, its index in the batch; empty when they are the same.
+    indices: Vec<usize>,
+    park: Vec<Parking<'a>>,
+    /// Events left out because they had their effect before.
+    known: usize,
+}
+
+type StreamOf<'a> = (&'a str, &'a str);
+
+fn stream_of(envelope: &Envelope) -> StreamOf<'_> {
+    (&envelope.topic, envelope.stream_id.as_str())
+}
+
+fn sort<'a, E: DomainEvent>(
+    job: &'a Job<E>,
+    streams: &HashSet<StreamName>,
+    known: &HashSet<Uuid>,
+) -> Sorted<'a, E> {
+    let batch = &job.batch;
+    let stops = stops(batch, &job.poisoned);
+    let parked_before = |envelope: &Envelope| {
+        let (topic, stream) = stream_of(envelope);
+        !streams.is_empty() && streams.contains(&(topic.to_owned(), stream.to_owned()))
+    };
+    let mut park = park_unreadable(batch, &stops, parked_before);
+    let (mut indices, mut seen, mut left_out) = (Vec::new(), known.clone(), 0);
+    for (index, event) in batch.events.iter().enumerate() {
+        let (envelope, origin) = (&event.envelope, &batch.origins[index]);
+        let stop = stops.get(&stream_of(envelope)).copied();
+        let before = parked_before(envelope);
+        if !before && stop.is_none_or(|stop| envelope.position < stop) {
+            if job.check_ids && !seen.insert(envelope.event_id) {
+                left_out += 1;
+            } else {
+                indices.push(index);
+            }
+            continue;
+        }
+        let own = job.poisoned.iter().find(|poison| poison.index == index);
+        let (code, detail) = match own {
+            Some(poison) => (poison.code, poison.detail.as_str()),
+            None => (STREAM_PARKED, "an earlier event of this stream is parked"),
+        };
+        let first = !before && stop == Some(envelope.position);
+        park.push(Parking { envelope, origin, code, detail, first });
+    }
+    if indices.len() == batch.events.len() {
+        let apply = Cow::Borrowed(batch.events.as_slice());
+        return Sorted { apply, indices: Vec::new(), park, known: left_out };
+    }
+    let apply = indices.iter().map(|index| batch.events[*index].clone()).collect();
+    Sorted { apply: Cow::Owned(apply), indices, park, known: left_out }
+}
+
+/// Where each stream that this batch parks stops: the lowest position that cannot be applied.
+fn stops<'a, E>(batch: &'a Batch<E>, poisoned: &[Poisoned]) -> HashMap<StreamOf<'a>, Position> {
+    let events = poisoned.iter().filter_map(|poison| batch.events.get(poison.index));
+    let poison = events.map(|event| &event.envelope);
+    let unreadable = batch.unreadable.iter().map(|one| &one.envelope);
+    let mut stops = HashMap::new();
+    for envelope in poison.chain(unreadable) {
+        let stop = stops.entry(stream_of(envelope)).or_insert(envelope.position);
+        *stop = (*stop).min(envelope.position);
+    }
+    stops
+}
+
+fn park_unreadable<'a, E>(
+    batch: &'a Batch<E>,
+    stops: &HashMap<StreamOf<'a>, Position>,
+    parked_before: impl Fn(&Envelope) -> bool,
+) -> Vec<Parking<'a>> {
+    let parking = |one: &'a crate::batch::Unreadable| {
+        let envelope = &one.envelope;
+        let stop = stops.get(&stream_of(envelope)).copied();
+        Parking {
+            envelope,
+            origin: &one.origin,
+            code: one.bad.code,
+            detail: &one.bad.detail,
+            first: !parked_before(envelope) && stop == Some(envelope.position),
+        }
+    };
+    batch.unreadable.iter().map(parking).collect()
+}

@@ -1,0 +1,112 @@
+//! What a caller is told: a command's events, or why there are none.
+
+use axum::response::{IntoResponse, Response};
+use domain::inventory::{InventoryEvent, Item};
+use factline_codec::event_to_json;
+use factline_core::{Fault, Recorded, Refusal, RefusalKind};
+use factline_log::{CommandFault, Done};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use serde_json::{Map, Value, json};
+use service_kit::{Problem, extract::Json};
+
+const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
+const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// A command that was carried out: its stream's version, and the events it caused.
+///
+/// # Errors
+/// An event does not become JSON, which no event of ours does.
+pub(crate) fn done(done: &Done<Item>, creates: bool) -> Result<Response, Problem> {
+    done_with(done, creates, Map::new())
+}
+
+/// The same with further members in the body.
+///
+/// # Errors
+/// As [`done`].
+pub(crate) fn done_with(
+    done: &Done<Item>,
+    creates: bool,
+    members: Map<String, Value>,
+) -> Result<Response, Problem> {
+    let events: Vec<Value> = done.events.iter().map(event).collect::<Result<_, _>>()?;
+    let mut body = members;
+    body.insert("version".into(), json!(done.version));
+    body.insert("events".into(), Value::Array(events));
+    let status =
+        if creates && !done.events.is_empty() { StatusCode::CREATED } else { StatusCode::OK };
+    let mut response = (status, Json(body)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, text(format!("\"{}\"", done.version)));
+    if let Some(token) = done.token() {
+        headers.insert(CONSISTENCY_TOKEN, text(token.to_string()));
+    }
+    if done.replayed {
+        headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+fn text(ascii: String) -> HeaderValue {
+    HeaderValue::try_from(ascii).unwrap_or(HeaderValue::from_static(""))
+}
+
+fn event(recorded: &Recorded<InventoryEvent>) -> Result<Value, Problem> {
+    let envelope = &recorded.envelope;
+    let data = event_to_json(&recorded.event).map_err(|error| {
+        tracing::error!(%error, "an event does not become json");
+        Problem::internal()
+    })?;
+    Ok(json!({
+        "event_id": envelope.event_id,
+        "event_type": envelope.event_type,
+        "stream_id": envelope.stream_id,
+        "version": envelope.version,
+        "partition": envelope.partition,
+        "position": envelope.position,
+        "occurred_at": envelope.occurred_at,
+        "recorded_at": envelope.recorded_at,
+        "data": data,
+    }))
+}
+
+/// The problem document of a command that was not carried out.
+pub(crate) fn problem_of<R: Refusal>(fault: CommandFault<R>) -> Problem {
+    match fault {
+        CommandFault::Refused(refusal) => refused(&refusal),
+        CommandFault::VersionMismatch { current } => Problem::precondition_failed(current.0),
+        CommandFault::KeyReused => Problem::unprocessable(
+            "idempotency_key_reused",
+            "the Idempotency-Key was used for another request to this stream",
+        ),
+        CommandFault::Unencodable(fault) => {
+            Problem::unprocessable("event_not_storable", "the command's event cannot be stored")
+                .with("reason", fault.code())
+        }
+        CommandFault::Busy => Problem::unavailable("busy", "too many commands are waiting", 1),
+        CommandFault::Unavailable(Fault::Transient { .. }) => Problem::unavailable(
+            "log_unavailable",
+            "the log is not available; nothing was written",
+            1,
+        ),
+        CommandFault::Unavailable(fault) => {
+            tracing::error!(error = %fault, "a command cannot be carried out");
+            Problem::internal()
+        }
+        CommandFault::OutcomeUnknown(_) => Problem::unavailable(
+            "outcome_unknown",
+            "the command may or may not have been carried out; repeat it with the same key",
+            1,
+        ),
+    }
+}
+
+fn refused<R: Refusal>(refusal: &R) -> Problem {
+    let detail = refusal.to_string();
+    let problem = match refusal.kind() {
+        RefusalKind::Unknown => Problem::not_found(refusal.code(), detail),
+        RefusalKind::Exists => Problem::conflict(refusal.code(), detail),
+        RefusalKind::Rule => Problem::unprocessable(refusal.code(), detail),
+    };
+    refusal.details().into_iter().fold(problem, |problem, (name, value)| problem.with(name, value))
+}

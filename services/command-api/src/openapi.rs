@@ -1,0 +1,272 @@
+//! The OpenAPI document, made from the route table and the commands' own descriptions, so that it
+//! cannot say anything that the code does not do.
+
+use domain::{
+    command::{CommandSpec, FieldSpec, Shape},
+    inventory::InventoryCommand,
+};
+use http::Method;
+use serde_json::{Map, Value, json};
+use utoipa::openapi::OpenApi;
+
+use crate::routes::{COMMAND_ROUTES, CommandRoute};
+
+/// The whole document.
+///
+/// # Panics
+/// Never: the document is built from constants, and a test builds it.
+#[must_use]
+pub fn document() -> OpenApi {
+    let mut paths = Map::new();
+    for route in &COMMAND_ROUTES {
+        put(&mut paths, route.path, &route.method, command(route));
+    }
+    put(&mut paths, "/inventory/sell", &Method::POST, sell());
+    put(&mut paths, "/inventory/{sku}/history", &Method::GET, history(&["sku"]));
+    put(&mut paths, "/inventory/history", &Method::GET, history_alias());
+    let document = json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "command-api",
+            "version": env!("CARGO_PKG_VERSION"),
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+            "description": "Commands in, events out. Every success answers the stream's version \
+                (ETag), the events that were caused, and a Consistency-Token that a query takes to \
+                show nothing older.",
+        },
+        "paths": paths,
+        "components": { "schemas": schemas() },
+    });
+    serde_json::from_value(document).unwrap_or_else(|error| unreachable!("{error}"))
+}
+
+fn put(paths: &mut Map<String, Value>, path: &str, method: &Method, operation: Value) {
+    let place = paths.entry(path).or_insert_with(|| json!({}));
+    place[method.as_str().to_lowercase()] = operation;
+}
+
+fn spec(name: &str) -> Option<&'static CommandSpec> {
+    InventoryCommand::SPECS.iter().find(|spec| spec.name == name)
+}
+
+fn command(route: &CommandRoute) -> Value {
+    let in_path = parameters_of(route.path);
+    let mut parameters: Vec<Value> = in_path.iter().map(|name| path_parameter(name)).collect();
+    parameters.extend(command_headers(&route.method));
+    let (summary, body) = match spec(route.command) {
+        Some(spec) => (spec.doc, body_schema(spec, &in_path)),
+        None => (route.command, json!({ "type": "object" })),
+    };
+    let success = if route.creates { vec!["201", "200"] } else { vec!["200"] };
+    json!({
+        "operationId": format!("{} {}", route.method, route.path),
+        "summary": summary,
+        "tags": ["inventory"],
+        "parameters": parameters,
+        "requestBody": {
+            "required": route.method != Method::DELETE,
+            "content": { "application/json": { "schema": body } },
+        },
+        "responses": responses(&success, "Done"),
+    })
+}
+
+fn sell() -> Value {
+    let body = spec("inventory.sell_item").map(|spec| body_schema(spec, &[]));
+    json!({
+        "operationId": "POST /inventory/sell",
+        "summary": "Sells available units and answers how many remain.",
+        "tags": ["reference example"],
+        "parameters": command_headers(&Method::POST),
+        "requestBody": { "required": true, "content": { "application/json": { "schema": body } } },
+        "responses": responses(&["201", "200"], "Sold"),
+    })
+}
+
+fn history(in_path: &[&str]) -> Value {
+    let mut parameters: Vec<Value> = in_path.iter().map(|name| path_parameter(name)).collect();
+    for (name, doc, schema) in [
+        (
+            "at",
+            "The state at this time of the business.",
+            json!({"type": "string", "format": "date-time"}),
+        ),
+        ("version", "The state at this version.", json!({"type": "integer", "minimum": 1})),
+        ("after", "The trail after this version.", json!({"type": "integer", "minimum": 0})),
+        (
+            "limit",
+            "Events of one page.",
+            json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
+        ),
+    ] {
+        parameters.push(json!({"name": name, "in": "query", "description": doc, "schema": schema}));
+    }
+    json!({
+        "operationId": "GET /inventory/{sku}/history",
+        "summary": "The audit trail of an item; with at or version, its state then.",
+        "tags": ["history"],
+        "parameters": parameters,
+        "responses": responses(&["200"], "History"),
+    })
+}
+
+fn history_alias() -> Value {
+    json!({
+        "operationId": "GET /inventory/history",
+        "summary": "The first page of an item's audit trail.",
+        "tags": ["reference example"],
+        "parameters": [{"name": "sku", "in": "query", "required": true, "schema": {"type": "string"}}],
+        "responses": responses(&["200"], "History"),
+    })
+}
+
+fn parameters_of(path: &'static str) -> Vec<&'static str> {
+    path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect()
+}
+
+fn path_parameter(name: &str) -> Value {
+    let schema = json!({ "type": "string", "minLength": 1, "maxLength": 128 });
+    json!({ "name": name, "in": "path", "required": true, "schema": schema })
+}
+
+fn command_headers(method: &Method) -> Vec<Value> {
+    let header = |name: &str, required: bool, doc: &str| {
+        let schema = json!({ "type": "string" });
+        json!({"name": name, "in": "header", "required": required, "description": doc, "schema": schema})
+    };
+    vec![
+        header(
+            "Idempotency-Key",
+            method == Method::POST,
+            "The same key and request again gets the first answer again; 1 to 255 visible ASCII characters.",
+        ),
+        header("If-Match", false, "The version that the stream must have."),
+        header("X-Correlation-Id", false, "A UUID that follows the whole business flow."),
+        header("X-Actor", false, "Who acts."),
+    ]
+}
+
+fn body_schema(spec: &CommandSpec, in_path: &[&str]) -> Value {
+    let mut properties = Map::new();
+    let mut required = Vec::new();
+    if !in_path.contains(&"sku") {
+        let doc = "The item: 1 to 128 bytes without control characters.";
+        properties.insert(
+            "sku".into(),
+            json!({"type": "string", "minLength": 1, "maxLength": 128, "description": doc}),
+        );
+        required.push("sku");
+    }
+    for field in spec.fields.iter().filter(|field| !in_path.contains(&field.name)) {
+        properties.insert(field.name.into(), field_schema(field));
+        if field.required {
+            required.push(field.name);
+        }
+    }
+    properties.insert(
+        "occurred_at".into(),
+        json!({"type": "string", "format": "date-time", "description": "When it happened; now when not given."}),
+    );
+    json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
+}
+
+fn field_schema(field: &FieldSpec) -> Value {
+    let mut schema = match field.shape {
+        Shape::Integer { minimum, maximum } => {
+            json!({"type": "integer", "format": "int64", "minimum": minimum, "maximum": maximum})
+        }
+        Shape::Text { min_length, max_length, pattern } => {
+            let mut text =
+                json!({"type": "string", "minLength": min_length, "maxLength": max_length});
+            if let Some(pattern) = pattern {
+                text["pattern"] = json!(pattern);
+            }
+            text
+        }
+        Shape::Timestamp => json!({"type": "string", "format": "date-time"}),
+    };
+    schema["description"] = json!(field.doc);
+    schema
+}
+
+fn responses(success: &[&str], schema: &str) -> Value {
+    let mut responses = Map::new();
+    for status in success {
+        let reference = json!({ "$ref": format!("#/components/schemas/{schema}") });
+        let content = json!({ "application/json": { "schema": reference } });
+        responses.insert((*status).into(), json!({ "description": "Done", "content": content }));
+    }
+    let problem = json!({ "application/problem+json": {
+        "schema": { "$ref": "#/components/schemas/Problem" } } });
+    responses.insert(
+        "default".into(),
+        json!({ "description": "Not done; `code` tells why.", "content": problem }),
+    );
+    Value::Object(responses)
+}
+
+fn schemas() -> Value {
+    let event = json!({
+        "type": "object",
+        "required": ["event_id", "event_type", "version", "partition", "position", "occurred_at", "recorded_at", "data"],
+        "properties": {
+            "event_id": {"type": "string", "format": "uuid"},
+            "event_type": {"type": "string", "examples": ["factline.inventory.ItemSold"]},
+            "stream_id": {"type": "string"},
+            "version": {"type": "integer", "format": "int64"},
+            "partition": {"type": "integer", "format": "int32"},
+            "position": {"type": "integer", "format": "int64"},
+            "occurred_at": {"type": "string", "format": "date-time"},
+            "recorded_at": {"type": "string", "format": "date-time"},
+            "data": {"type": "object"},
+        },
+    });
+    let done = json!({
+        "version": {"type": "integer", "format": "int64", "description": "The stream's version after the command."},
+        "events": {"type": "array", "items": {"$ref": "#/components/schemas/Event"}},
+    });
+    let mut sold = done.clone();
+    sold["remaining"] = json!({"type": "integer", "format": "int64"});
+    json!({
+        "Event": event,
+        "Done": {"type": "object", "required": ["version", "events"], "properties": done},
+        "Sold": {"type": "object", "required": ["version", "events", "remaining"], "properties": sold},
+        "History": {"type": "object", "properties": {
+            "sku": {"type": "string"},
+            "events": {"type": "array", "items": {"$ref": "#/components/schemas/Event"}},
+            "next_after": {"type": ["integer", "null"], "format": "int64"},
+            "version": {"type": "integer", "format": "int64"},
+            "state": {"type": "object"},
+        }},
+        "Problem": {"type": "object", "required": ["type", "title", "status", "code"], "properties": {
+            "type": {"type": "string"}, "title": {"type": "string"},
+            "status": {"type": "integer"}, "code": {"type": "string"},
+            "detail": {"type": "string"}, "trace_id": {"type": "string"},
+            "errors": {"type": "array", "items": {"type": "object", "properties": {
+                "pointer": {"type": "string"}, "detail": {"type": "string"}}}},
+        }},
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_document_is_the_one_that_the_code_makes() {
+        let committed: Value = serde_json::from_str(include_str!("../openapi.json")).unwrap();
+        let made = serde_json::to_value(document()).unwrap();
+        assert_eq!(
+            committed, made,
+            "run `command-api openapi > services/command-api/openapi.json`"
+        );
+    }
+
+    #[test]
+    fn every_command_has_a_route() {
+        for spec in InventoryCommand::SPECS {
+            let routed = COMMAND_ROUTES.iter().any(|route| route.command == spec.name);
+            assert!(routed, "{} has no route", spec.name);
+        }
+    }
+}

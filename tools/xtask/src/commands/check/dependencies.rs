@@ -1,0 +1,151 @@
+//! Who may depend on what: each outside system is known to one crate, and services not to each
+//! other.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::Problem;
+use crate::building::cargo;
+use crate::failure::Failure;
+
+/// A package of the workspace and what it is built from; its tests may use more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Package {
+    name: String,
+    /// `crates`, `services`, `tools` or `e2e`.
+    group: String,
+    dependencies: Vec<String>,
+}
+
+/// What only one package, or one group of packages, may know.
+const RESERVED: [(&str, &str); 4] = [
+    ("rdkafka", "factline-kafka"),
+    ("apache-avro", "factline-codec"),
+    ("schema_registry_converter", "factline-codec"),
+    ("redis", "services"),
+];
+
+/// What a pure domain cannot need.
+const EFFECTS: [&str; 7] = ["tokio", "futures", "sqlx", "axum", "reqwest", "rdkafka", "redis"];
+
+/// The workspace's packages, from cargo.
+///
+/// # Errors
+/// Cargo cannot read the manifests.
+pub(crate) fn read() -> Result<Vec<Package>, Failure> {
+    let mut command = cargo();
+    command.args(["metadata", "--no-deps", "--format-version", "1"]);
+    let output = command.as_std_mut().output()?;
+    let metadata: Metadata = serde_json::from_slice(&output.stdout).map_err(|error| {
+        let told = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Failure::new(format!("cargo metadata: {error}: {told}"))
+    })?;
+    Ok(metadata.packages.into_iter().map(Package::from).collect())
+}
+
+/// Every dependency that should not be.
+pub(crate) fn problems(packages: &[Package]) -> Vec<Problem> {
+    let services: Vec<&str> = packages
+        .iter()
+        .filter(|package| package.group == "services")
+        .map(|package| package.name.as_str())
+        .collect();
+    packages.iter().flat_map(|package| of_package(package, &services)).collect()
+}
+
+fn of_package(package: &Package, services: &[&str]) -> Vec<Problem> {
+    let name = &package.name;
+    let mut problems = Vec::new();
+    for dependency in package.dependencies.iter().map(String::as_str) {
+        let reserved = RESERVED.iter().find(|(reserved, _)| *reserved == dependency);
+        if let Some((_, owner)) = reserved
+            && name != owner
+            && package.group != *owner
+        {
+            problems.push(format!("{name} depends on {dependency}, which is for {owner} alone"));
+        }
+        if services.contains(&dependency) {
+            problems.push(format!("{name} depends on {dependency}, and nothing may on a service"));
+        }
+        if name == "domain" && EFFECTS.contains(&dependency) {
+            problems.push(format!("domain depends on {dependency}, and is to stay pure"));
+        }
+    }
+    problems
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Described>,
+}
+
+#[derive(Deserialize)]
+struct Described {
+    name: String,
+    manifest_path: String,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    name: String,
+    /// `null` for what the package itself is built from.
+    kind: Option<String>,
+}
+
+impl From<Described> for Package {
+    fn from(described: Described) -> Package {
+        let folders = Path::new(&described.manifest_path).ancestors();
+        let group = folders.map(Path::file_name).nth(2).flatten().unwrap_or_default();
+        let own = described.dependencies.into_iter().filter(|dependency| dependency.kind.is_none());
+        Package {
+            name: described.name,
+            group: group.to_string_lossy().into_owned(),
+            dependencies: own.map(|dependency| dependency.name).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn package(group: &str, name: &str, dependencies: &[&str]) -> Package {
+        let dependencies = dependencies.iter().map(|name| (*name).to_owned()).collect();
+        Package { name: name.to_owned(), group: group.to_owned(), dependencies }
+    }
+
+    #[test]
+    fn an_outside_system_is_known_to_its_owner_alone() {
+        let packages = [
+            package("crates", "factline-kafka", &["rdkafka"]),
+            package("services", "alerter", &["redis", "apache-avro"]),
+            package("crates", "factline-log", &["rdkafka", "redis"]),
+        ];
+        assert_eq!(
+            problems(&packages),
+            [
+                "alerter depends on apache-avro, which is for factline-codec alone",
+                "factline-log depends on rdkafka, which is for factline-kafka alone",
+                "factline-log depends on redis, which is for services alone",
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_depends_on_a_service_and_the_domain_on_no_effect() {
+        let packages = [
+            package("services", "alerter", &["command-api"]),
+            package("services", "command-api", &["domain"]),
+            package("crates", "domain", &["tokio"]),
+        ];
+        assert_eq!(
+            problems(&packages),
+            [
+                "alerter depends on command-api, and nothing may on a service",
+                "domain depends on tokio, and is to stay pure",
+            ]
+        );
+    }
+}

@@ -1,0 +1,94 @@
+//! A stack that belongs to one run of one command, from the moment it comes up until nothing of it
+//! is left.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+use local_stack::{OwnedStack, Stack, StackOptions};
+use tokio::task::spawn_blocking;
+
+use crate::failure::Failure;
+use crate::interrupt::{Interrupt, become_down};
+use crate::{progress, strays};
+
+/// The stack is up. [`Session::end`] takes it down; a drop does so too, without saying why if it
+/// fails.
+#[derive(Debug)]
+pub(crate) struct Session {
+    stack: OwnedStack,
+    root: PathBuf,
+    /// Locked while the run lasts; the operating system lets go when this program dies.
+    _alone: File,
+}
+
+impl Session {
+    /// Brings the stack up, after ending what a killed run left. An interrupt meanwhile ends this
+    /// program with the stack down.
+    ///
+    /// # Errors
+    /// Another run of the command is at work with this stack, or the stack does not come up.
+    pub(crate) async fn begin(
+        options: StackOptions,
+        interrupt: &mut Interrupt,
+    ) -> Result<Session, Failure> {
+        let alone = be_alone(&options)?;
+        let name = options.name.clone();
+        let up = spawn_blocking(move || {
+            let root = options.root.canonicalize()?;
+            strays::end(&root);
+            let stack = Stack::up(&options, progress::suitable().as_mut());
+            let stack = stack.inspect_err(|_| drop(Stack::end(&root)))?;
+            Ok(Session { stack: OwnedStack::from(stack), root, _alone: alone })
+        });
+        tokio::select! {
+            session = up => session.map_err(panicked)?,
+            () = interrupt.wait() => Err(become_down(&name)),
+        }
+    }
+
+    /// The stack.
+    pub(crate) fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
+    /// The folder of the stack; also the value of [`strays::MARK`] for what works with it.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The file that says where the stack is.
+    pub(crate) fn record_file(&self) -> PathBuf {
+        self.root.join("stack.json")
+    }
+
+    /// Takes everything down.
+    ///
+    /// # Errors
+    /// A process does not end.
+    pub(crate) async fn end(self) -> Result<(), Failure> {
+        let down = spawn_blocking(move || {
+            strays::end(&self.root);
+            self.stack.down().map_err(Failure::from)
+        });
+        down.await.map_err(panicked)?
+    }
+}
+
+/// What is said about a thread of ours that panicked; it has told where by itself.
+fn panicked(_: tokio::task::JoinError) -> Failure {
+    Failure::new("the thread that handles the stack failed")
+}
+
+fn be_alone(options: &StackOptions) -> Result<File, Failure> {
+    std::fs::create_dir_all(&options.root)?;
+    let path = options.root.join("run.lock");
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Failure::new(format!(
+            "another command is at work with the stack {:?}: end it with Ctrl-C there first",
+            options.name
+        ))),
+        Err(TryLockError::Error(error)) => Err(Failure::from(error)),
+    }
+}
