@@ -21,8 +21,10 @@
 mod backlog;
 mod commits;
 mod context;
+mod delivery;
 mod held;
 mod thread;
+mod trouble;
 
 use std::{
     sync::{Arc, mpsc},

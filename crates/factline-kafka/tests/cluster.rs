@@ -1,5 +1,7 @@
 //! Producer and administration against the real broker.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on has to end
+
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;

@@ -1,6 +1,8 @@
 //! The producer against librdkafka's mock cluster, which fails on command. What a real broker
 //! proves is in `cluster.rs`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on has to end
+
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;

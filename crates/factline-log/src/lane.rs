@@ -209,6 +209,7 @@ impl<A: Aggregate> Lane<A> {
         decided: Vec<Decided<A>>,
         appended: Appended,
     ) {
+        factline_failpoints::reach("lane_after_append").await;
         let recorded_at = appended.recorded_at;
         let mut left = Vec::new();
         let mut wrote = false;

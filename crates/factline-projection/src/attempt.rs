@@ -34,7 +34,10 @@ pub(crate) enum Finished {
     /// One of several events cannot be applied, and nothing says which.
     FindPoison,
     Fork(factline_kafka::PartitionId, factline_core::Position),
-    ParkedLimit { streams: i64, events: i64 },
+    ParkedLimit {
+        streams: i64,
+        events: i64,
+    },
     Failed(Class, String),
 }
 
@@ -129,9 +132,7 @@ async fn judge<P: Projection>(
         },
         Setback::Refused => Some(refused(shared, job).await),
         Setback::Fork(id, position) => Some(Finished::Fork(id, position)),
-        Setback::ParkedLimit { streams, events } => {
-            Some(Finished::ParkedLimit { streams, events })
-        }
+        Setback::ParkedLimit { streams, events } => Some(Finished::ParkedLimit { streams, events }),
     }
 }
 
@@ -162,9 +163,8 @@ pub(crate) async fn connect<P: Projection>(shared: &Shared<P>) -> Result<PgConne
         ("idle_in_transaction_session_timeout", &idle),
     ]);
     let connecting = timeout(CONNECT_WITHIN, PgConnection::connect_with(&options)).await;
-    let mut connection =
-        connecting.unwrap_or_else(|elapsed| Err(sqlx::Error::Io(std::io::Error::other(elapsed))))?;
+    let mut connection = connecting
+        .unwrap_or_else(|elapsed| Err(sqlx::Error::Io(std::io::Error::other(elapsed))))?;
     shared.projection.prepare(&mut connection).await?;
     Ok(connection)
 }
-

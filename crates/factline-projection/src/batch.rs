@@ -183,12 +183,15 @@ impl<E: DomainEvent> Job<E> {
     ) -> Result<(), Standstill> {
         let Slice { id, expected, .. } = self.batch.slices[index].clone();
         let gap = |why: &str| {
-            Standstill::Gap(format!("{missing} events after position {expected} are missing; {why}"))
+            Standstill::Gap(format!(
+                "{missing} events after position {expected} are missing; {why}"
+            ))
         };
         let history = history.ok_or_else(|| gap("no log is configured to read them from"))?;
         let found = history.read(&id.topic, id.partition, expected, missing).await;
         let found = found.map_err(Standstill::Failed)?;
-        let dense = |(event, nth): (&StoredEvent, i64)| event.envelope.position.0 == expected.0 + nth;
+        let dense =
+            |(event, nth): (&StoredEvent, i64)| event.envelope.position.0 == expected.0 + nth;
         if found.is_empty() || !found.iter().zip(1..).all(dense) {
             return Err(gap("the log does not have them"));
         }

@@ -51,12 +51,8 @@ pub(crate) async fn read(
 ) -> Result<Vec<Checkpoint>, sqlx::Error> {
     let (topics, partitions): (Vec<_>, Vec<_>) =
         ids.map(|id| (id.topic.to_string(), id.partition)).unzip();
-    let rows: Vec<Row> = sqlx::query_as(READ)
-        .bind(projection)
-        .bind(topics)
-        .bind(partitions)
-        .fetch_all(pool)
-        .await?;
+    let rows: Vec<Row> =
+        sqlx::query_as(READ).bind(projection).bind(topics).bind(partitions).fetch_all(pool).await?;
     let checkpoint = |(topic, partition, position, next_offset, partitions): Row| Checkpoint {
         id: PartitionId { topic: topic.into(), partition },
         position: Position(position),

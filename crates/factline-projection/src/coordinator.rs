@@ -184,7 +184,10 @@ impl<P: Projection> Coordinator<P> {
         }
         let answers = timeout(LET_GO_WITHIN, futures::future::join_all(replies)).await;
         let Ok(answers) = answers else {
-            warn!(projection = self.shared.name(), "a worker did not let its partitions go in time");
+            warn!(
+                projection = self.shared.name(),
+                "a worker did not let its partitions go in time"
+            );
             return Vec::new();
         };
         answers.into_iter().filter_map(Result::ok).flatten().collect()

@@ -14,11 +14,7 @@ use tokio::{sync::watch, time::timeout};
 use tracing::warn;
 
 use crate::{
-    Condition, Projection,
-    failure::class_of,
-    settings::ms,
-    shared::Shared,
-    status::Cause,
+    Condition, Projection, failure::class_of, settings::ms, shared::Shared, status::Cause,
 };
 
 /// How many rows are sent in one transaction. Their locks keep other replicas from sending them too.
@@ -181,9 +177,8 @@ impl<P: Projection> Export<P> {
 
     /// Names and encodings of Spring for Apache Kafka's `DeadLetterPublishingRecoverer`.
     fn reasons(&self, row: &Row) -> Headers {
-        let header = |name: &str, value: Vec<u8>| {
-            (format!("kafka_dlt-{name}"), Some(Bytes::from(value)))
-        };
+        let header =
+            |name: &str, value: Vec<u8>| (format!("kafka_dlt-{name}"), Some(Bytes::from(value)));
         let mut headers = vec![
             header("original-topic", row.topic.clone().into_bytes()),
             header("original-partition", row.partition.to_be_bytes().to_vec()),

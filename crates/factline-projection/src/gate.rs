@@ -197,9 +197,8 @@ impl Freshness {
     /// For the header `Projection-Position`: `topic:partition:position`, separated by commas.
     #[must_use]
     pub fn header(&self) -> String {
-        let token = |one: &PartitionFreshness| {
-            format!("{}:{}:{}", one.topic, one.partition, one.position)
-        };
+        let token =
+            |one: &PartitionFreshness| format!("{}:{}:{}", one.topic, one.partition, one.position);
         self.partitions.iter().map(token).collect::<Vec<_>>().join(", ")
     }
 

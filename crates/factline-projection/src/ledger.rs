@@ -53,8 +53,7 @@ pub(crate) async fn known<E>(
     events: &[Recorded<E>],
 ) -> Result<HashSet<Uuid>, sqlx::Error> {
     let ids: Vec<Uuid> = events.iter().map(|event| event.envelope.event_id).collect();
-    let rows: Vec<(Uuid,)> =
-        sqlx::query_as(KNOWN).bind(projection).bind(ids).fetch_all(tx).await?;
+    let rows: Vec<(Uuid,)> = sqlx::query_as(KNOWN).bind(projection).bind(ids).fetch_all(tx).await?;
     Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 

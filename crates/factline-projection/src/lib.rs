@@ -34,6 +34,7 @@ mod projection;
 mod projector;
 mod reading;
 mod schemas;
+mod setbacks;
 mod settings;
 mod shared;
 mod status;

@@ -6,7 +6,9 @@
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use factline_core::{Envelope, Position};
-use factline_kafka::{Backlog, HeaderFault, PartitionId, Progress, Record, next_offset, read_envelope};
+use factline_kafka::{
+    Backlog, HeaderFault, PartitionId, Progress, Record, next_offset, read_envelope,
+};
 
 use crate::classify::{Place, place};
 

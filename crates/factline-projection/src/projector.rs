@@ -120,7 +120,10 @@ impl<P: Projection> Projector<P> {
     ///
     /// # Cancellation
     /// A dropped call is like a crash: nothing is lost, and the group notices after its session.
-    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ProjectorError> {
+    pub async fn run(
+        self,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Result<(), ProjectorError> {
         let mut shutdown = pin!(shutdown);
         tokio::select! {
             () = self.start() => {}

@@ -104,10 +104,7 @@ impl ProjectionSettings {
         refuse(!(1..=64).contains(&self.workers), "workers is not between 1 and 64");
         refuse(self.batch_records < 1, "batch_records is below 1");
         refuse(self.batch_bytes < 1, "batch_bytes is below 1");
-        refuse(
-            self.backlog_records < self.batch_records,
-            "backlog_records is below batch_records",
-        );
+        refuse(self.backlog_records < self.batch_records, "backlog_records is below batch_records");
         refuse(self.parked_streams_limit < 1, "parked_streams_limit is below 1");
         refuse(self.parked_events_limit < 1, "parked_events_limit is below 1");
         refuse(self.retry_first_ms < 1, "retry_first_ms is below 1");

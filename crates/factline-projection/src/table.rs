@@ -64,7 +64,8 @@ impl Table {
         let list = join(columns.iter().map(|(column, _)| quote(column)));
         let changed: Vec<_> = columns.iter().filter(|(c, _)| !key.contains(&&**c)).collect();
         let set = join(changed.iter().map(|(c, _)| format!("{0} = excluded.{0}", quote(c))));
-        let action = if changed.is_empty() { "nothing".into() } else { format!("update set {set}") };
+        let action =
+            if changed.is_empty() { "nothing".into() } else { format!("update set {set}") };
         let keys = join(key.iter().map(|part| quote(part)));
         Ok(Self {
             name,
@@ -153,7 +154,8 @@ impl Table {
     fn check_members<Row: Serialize>(&self, row: &Row) -> Result<(), Fault> {
         let refuse = |why: String| Fault::fatal("writing a view's row", why);
         let value = serde_json::to_value(row).map_err(|error| refuse(error.to_string()))?;
-        let members: BTreeSet<&String> = value.as_object().into_iter().flat_map(Map::keys).collect();
+        let members: BTreeSet<&String> =
+            value.as_object().into_iter().flat_map(Map::keys).collect();
         let columns: BTreeSet<&String> = self.columns.iter().collect();
         if members == columns {
             return Ok(());

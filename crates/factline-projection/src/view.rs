@@ -149,7 +149,8 @@ fn check_owners<V: View>(events: &[Recorded<V::Event>]) -> Result<(), Fault> {
     match wrong.iter().next() {
         None => Ok(()),
         Some((one, other)) => {
-            let why = format!("{} and {} share a row of {}: it is Rows::Shared", one, other, V::TABLE);
+            let why =
+                format!("{} and {} share a row of {}: it is Rows::Shared", one, other, V::TABLE);
             Err(Fault::fatal("checking a view's rows", why))
         }
     }

@@ -9,20 +9,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use factline_kafka::{Committer, PartitionId, Progress};
+use factline_kafka::{Committer, Progress};
 use sqlx::PgConnection;
 use tokio::{sync::mpsc::UnboundedReceiver, time::sleep_until};
-use tracing::{error, info, warn};
+use tracing::warn;
 
 use crate::{
-    Condition, Projection,
+    Projection,
     attempt::{self, Finished},
-    batch::{Job, Standstill},
+    batch::Job,
     checkpoint::Checkpoint,
     desk::{Desk, Order},
-    failure::{Class, class_of_fault},
     meters,
-    partition::{Budget, Hold},
+    partition::Budget,
     settings::ms,
     shared::Shared,
     status::Cause,
@@ -35,18 +34,18 @@ const FINISH_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// See the module.
 pub(crate) struct Worker<P: Projection> {
-    shared: Arc<Shared<P>>,
-    index: usize,
+    pub(crate) shared: Arc<Shared<P>>,
+    pub(crate) index: usize,
     inbox: UnboundedReceiver<Order>,
     committer: Committer,
-    desk: Desk,
+    pub(crate) desk: Desk,
     session: Option<PgConnection>,
     /// So many events are applied one by one, to find the one that the database refuses.
     single_steps: usize,
     /// Failures of the database in a row, and of these the ones that nobody has classified.
-    attempts: u32,
-    unknown_attempts: u32,
-    retry_at: Option<Instant>,
+    pub(crate) attempts: u32,
+    pub(crate) unknown_attempts: u32,
+    pub(crate) retry_at: Option<Instant>,
 }
 
 impl<P: Projection> Worker<P> {
@@ -133,7 +132,12 @@ impl<P: Projection> Worker<P> {
             }
             Finished::ParkedLimit { streams, events } => {
                 self.desk.give_back(job.dissolve());
-                self.halt(Cause::Parked, format!("{streams} streams and {events} events would be parked: over the limit"));
+                self.halt(
+                    Cause::Parked,
+                    format!(
+                        "{streams} streams and {events} events would be parked: over the limit"
+                    ),
+                );
             }
             Finished::Failed(class, reason) => {
                 self.desk.give_back(job.dissolve());
@@ -189,41 +193,6 @@ impl<P: Projection> Worker<P> {
         self.desk.give_back(job.unopened());
     }
 
-    fn tell_parked(&self, job: &Job<P::Event>, settled: Settled) {
-        if settled.parked + settled.foreign == 0 {
-            return;
-        }
-        self.shared.parked.notify_one();
-        let poison = job.poisoned.iter().filter_map(|one| {
-            Some((&job.batch.events.get(one.index)?.envelope, one.code, one.detail.as_str()))
-        });
-        let unreadable =
-            job.batch.unreadable.iter().map(|one| (&one.envelope, one.bad.code, one.bad.detail.as_str()));
-        for (envelope, code, detail) in poison.chain(unreadable) {
-            warn!(
-                projection = self.shared.name(),
-                topic = %envelope.topic,
-                partition = envelope.partition,
-                position = envelope.position.0,
-                stream_id = %envelope.stream_id,
-                trace_id = crate::trace::trace_id(envelope).unwrap_or_default(),
-                code,
-                detail,
-                "a stream is parked"
-            );
-        }
-        for (fault, record) in &job.batch.foreign {
-            warn!(
-                projection = self.shared.name(),
-                topic = %record.topic,
-                partition = record.partition,
-                offset = record.offset,
-                code = fault.code(),
-                "a record that is no event of ours was set aside"
-            );
-        }
-    }
-
     /// Another owner was faster: go on from where it came to.
     fn reload(&mut self, checkpoints: &[Checkpoint]) {
         meters::refused(self.shared.name());
@@ -237,80 +206,6 @@ impl<P: Projection> Worker<P> {
                 "a checkpoint was moved by another owner; nothing was written"
             );
             partition.applied = checkpoint.position;
-        }
-    }
-
-    fn fail(&mut self, class: Class, reason: String) {
-        self.attempts = self.attempts.saturating_add(1);
-        let settings = &self.shared.settings;
-        let (condition, wait) = match class {
-            Class::Config => (Condition::Misconfigured, ms(settings.config_retry_ms)),
-            Class::Transient => (Condition::Degraded, settings.back_off(self.attempts)),
-            Class::Unknown | Class::Poison => {
-                self.unknown_attempts += 1;
-                if self.unknown_attempts >= settings.unknown_error_attempts {
-                    return self.halt(Cause::Worker(self.index), reason);
-                }
-                (Condition::Degraded, settings.back_off(self.attempts))
-            }
-        };
-        self.retry_at = Some(Instant::now() + wait);
-        self.report(Cause::Worker(self.index), condition, reason);
-    }
-
-    fn stand_still(&mut self, id: &PartitionId, standstill: Standstill) {
-        let settings = &self.shared.settings;
-        let Some(partition) = self.desk.get(id) else { return };
-        partition.attempts = partition.attempts.saturating_add(1);
-        let slowly = ms(settings.config_retry_ms);
-        let (condition, wait, reason) = match standstill {
-            Standstill::Gap(why) => (Condition::Stopped, slowly, format!("gap in {id}: {why}")),
-            Standstill::Failed(fault) => {
-                let reason = format!("{id}: {fault}");
-                match class_of_fault(&fault) {
-                    Class::Transient => {
-                        (Condition::Degraded, settings.back_off(partition.attempts), reason)
-                    }
-                    Class::Config => (Condition::Misconfigured, slowly, reason),
-                    Class::Poison | Class::Unknown => (Condition::Stopped, slowly, reason),
-                }
-            }
-        };
-        partition.hold = Hold::BackOff { until: Instant::now() + wait };
-        self.report(Cause::Partition(id.clone()), condition, reason);
-    }
-
-    fn stop(&mut self, id: &PartitionId, reason: String) {
-        if let Some(partition) = self.desk.get(id) {
-            partition.hold = Hold::Stopped;
-        }
-        self.report(Cause::Partition(id.clone()), Condition::Stopped, reason);
-    }
-
-    fn halt(&mut self, cause: Cause, reason: String) {
-        self.shared.halted.store(true, Ordering::Relaxed);
-        self.report(cause, Condition::Stopped, reason);
-    }
-
-    /// Logged when it begins or changes, not with every attempt.
-    fn report(&self, cause: Cause, condition: Condition, reason: String) {
-        if !self.shared.board.set(cause, condition, reason.clone()) {
-            return;
-        }
-        let projection = self.shared.name();
-        match condition {
-            Condition::Stopped | Condition::Misconfigured => {
-                error!(projection, reason, "the projection goes no further");
-            }
-            Condition::Degraded | Condition::Starting | Condition::Running => {
-                warn!(projection, reason, "the projection waits");
-            }
-        }
-    }
-
-    fn clear(&self, cause: &Cause) {
-        if self.shared.board.clear(cause) {
-            info!(projection = self.shared.name(), "the projection goes on");
         }
     }
 }

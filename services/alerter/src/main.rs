@@ -1,3 +1,10 @@
-//! To be written.
+//! The process; everything it does is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    service_kit::run::<alerter::Alerter>()
+}

@@ -107,10 +107,10 @@ fn spawn_relay(
     };
     let (relay, status) = Relay::new(parts).map_err(told)?;
     let component = runtime.health.component("relay");
-    runtime
-        .tasks
-        .spawn(Phase::Working, "relay", |stop| async move { relay.run(stop).await;
-        Ok(()) });
+    runtime.tasks.spawn(Phase::Working, "relay", |stop| async move {
+        relay.run(stop).await;
+        Ok(())
+    });
     runtime.tasks.spawn(Phase::Watching, "relay status", |stop| report(status, component, stop));
     Ok(())
 }

@@ -99,7 +99,7 @@ fn history(in_path: &[&str]) -> Value {
             json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
         ),
     ] {
-        parameters.push(json!({"name": name, "in": "query", "description": doc, "schema": schema}));
+        parameters.push(json!({"name": name, "in": "query", "required": false, "description": doc, "schema": schema}));
     }
     json!({
         "operationId": "GET /inventory/{sku}/history",

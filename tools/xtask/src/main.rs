@@ -1,9 +1,13 @@
 //! The project's own commands: `cargo xtask <command>`.
 
+mod building;
 mod commands;
 mod failure;
+mod interrupt;
 mod progress;
+mod session;
 mod stack_args;
+mod strays;
 mod workspace;
 
 use std::process::ExitCode;
@@ -21,6 +25,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run six days of a real shop's invoices through the whole system, and show what came of it
+    Demo(commands::demo::Args),
+    /// Run every test against a stack of its own
+    Test(commands::test::Args),
+    /// Check format, boundaries, schemas, documents, lints
+    Check(commands::check::Args),
     /// Start Kafka, the registry, PostgreSQL and Redis, or whatever of them is missing
     Up(commands::up::Args),
     /// End a stack's processes; its data stays
@@ -43,6 +53,9 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Demo(args) => commands::demo::run(&args),
+        Command::Test(args) => commands::test::run(&args),
+        Command::Check(args) => commands::check::run(&args),
         Command::Up(args) => commands::up::run(&args),
         Command::Down(args) => commands::down::run(&args),
         Command::Status(args) => commands::status::run(&args),

@@ -14,9 +14,6 @@ use factline_core::Fault;
 use rdkafka::{
     ClientConfig,
     consumer::{BaseConsumer, CommitMode, Consumer as _},
-    error::KafkaError,
-    message::{BorrowedMessage, Headers as _, Message as _},
-    types::RDKafkaErrorCode,
 };
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{debug, warn};
@@ -26,8 +23,9 @@ use super::{
     backlog::Room,
     commits::{self, Commits},
     context::{Context, plain_list, starting_list},
+    delivery,
 };
-use crate::{Record, classify};
+use crate::classify;
 
 /// A poll returns as soon as a record comes; this is how late an order can be heard on an idle
 /// topic.
@@ -42,9 +40,6 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// Between two replacements of a broken client: a group is not to be disturbed faster than it can
 /// settle.
 const REPLACE_AFTER: Duration = Duration::from_secs(1);
-/// How often brokers in trouble are asked whether they are back, and how long they may take.
-const PROBE_EVERY: Duration = Duration::from_secs(1);
-const PROBE_WITHIN: Duration = Duration::from_millis(500);
 
 type Client = BaseConsumer<Context>;
 
@@ -106,13 +101,13 @@ enum Ending {
     Replace(String),
 }
 
-struct Poller<'a> {
-    spec: &'a ConsumerSpec,
+pub(super) struct Poller<'a> {
+    pub(super) spec: &'a ConsumerSpec,
     room: &'a Room,
-    client: Client,
+    pub(super) client: Client,
     commits: Commits,
     /// Since when brokers are in trouble, and when they were last asked.
-    trouble: Option<Instant>,
+    pub(super) trouble: Option<Instant>,
 }
 
 impl<'a> Poller<'a> {
@@ -120,7 +115,7 @@ impl<'a> Poller<'a> {
         Self { spec, room, client, commits: Commits::default(), trouble: None }
     }
 
-    fn context(&self) -> &Context {
+    pub(super) fn context(&self) -> &Context {
         self.client.context()
     }
 
@@ -162,7 +157,9 @@ impl<'a> Poller<'a> {
         for _ in 0..CHUNK {
             match self.client.poll(timeout) {
                 None => break,
-                Some(Ok(message)) => accept(self.client.context(), &message, &mut deliveries),
+                Some(Ok(message)) => {
+                    delivery::accept(self.client.context(), &message, &mut deliveries)
+                }
                 Some(Err(error)) => self.complain(error),
             }
             timeout = Duration::ZERO; // what is there already, and no more
@@ -174,63 +171,6 @@ impl<'a> Poller<'a> {
         for delivery in deliveries {
             self.context().report(ConsumerEvent::Records(delivery));
         }
-    }
-
-    fn complain(&mut self, error: KafkaError) {
-        let code = error.rdkafka_error_code();
-        if matches!(
-            code,
-            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)
-        ) {
-            let partitions = self.out_of_range();
-            warn!(kafka.group = self.spec.group, ?partitions, %error, "offsets are gone");
-            return self.context().report(ConsumerEvent::OffsetLost { partitions });
-        }
-        debug!(kafka.group = self.spec.group, %error, "the consumer reports an error");
-        self.context().troubled.store(true, Ordering::Relaxed);
-        if self.trouble.replace(Instant::now()).is_none() {
-            self.context().report(ConsumerEvent::Trouble(classify("consuming", error)));
-        }
-    }
-
-    fn end_trouble(&mut self) {
-        if self.trouble.take().is_some() {
-            self.context().troubled.store(false, Ordering::Relaxed);
-            self.context().report(ConsumerEvent::Recovered);
-        }
-    }
-
-    /// The client does not say when brokers are back, and on an idle topic nothing else does.
-    fn probe(&mut self) {
-        if self.trouble.is_none_or(|asked| asked.elapsed() < PROBE_EVERY) {
-            return;
-        }
-        self.trouble = Some(Instant::now());
-        let healthy = self.spec.topics.iter().all(|topic| {
-            let metadata = self.client.fetch_metadata(Some(topic), PROBE_WITHIN);
-            metadata
-                .is_ok_and(|metadata| metadata.topics().iter().all(|found| found.error().is_none()))
-        });
-        if healthy {
-            self.end_trouble();
-        }
-    }
-
-    /// The partitions whose next offset lies outside what the broker has; the client reports the
-    /// error without saying whose it is.
-    fn out_of_range(&self) -> Vec<PartitionId> {
-        let held: Vec<_> = self
-            .context()
-            .holdings()
-            .all
-            .iter()
-            .filter_map(|held| Some((held.id.clone(), held.next_offset?)))
-            .collect();
-        let gone = |(id, next): &(PartitionId, i64)| {
-            let ends = self.client.fetch_watermarks(&id.topic, id.partition, PROBE_WITHIN);
-            ends.is_ok_and(|(low, high)| *next < low || *next > high)
-        };
-        held.into_iter().filter(gone).map(|(id, _)| id).collect()
     }
 
     fn restart(&mut self, id: &PartitionId, epoch: u64, at: StartAt) {
@@ -299,22 +239,6 @@ impl<'a> Poller<'a> {
         }
     }
 
-    /// Why the client counts as stalled: a partition has records, is not paused, and yields none.
-    fn stalled(&self) -> Option<String> {
-        let quiet = self.context().holdings().all.iter_mut().find_map(|held| {
-            let quiet = !held.paused && held.active_at.elapsed() >= self.spec.stall_after;
-            quiet.then(|| {
-                held.active_at = Instant::now(); // asked once a period, not once a poll
-                (held.id.clone(), held.next_offset)
-            })
-        });
-        let (id, next) = quiet?;
-        let ends = self.client.fetch_watermarks(&id.topic, id.partition, PROBE_WITHIN);
-        let (low, high) = ends.ok()?; // brokers that are away are trouble, not a stall
-        let lag = high - next.unwrap_or(low);
-        (lag > 0).then(|| format!("stalled: {id} has {lag} records and yields none"))
-    }
-
     /// Gives everything back and takes the client down beside this thread: its drop waits for
     /// brokers that may not answer.
     fn retire(self, why: &str) {
@@ -350,40 +274,5 @@ impl<'a> Poller<'a> {
         self.context().report(ConsumerEvent::Closed { clean });
         // May block when it was not clean; nobody waits for this thread any more.
         drop(self.client);
-    }
-}
-
-fn accept(context: &Context, message: &BorrowedMessage<'_>, deliveries: &mut Vec<Delivery>) {
-    let mut holdings = context.holdings();
-    let Some(held) = holdings.find(message.topic(), message.partition()) else {
-        return; // revoked while it was on its way
-    };
-    held.next_offset = Some(message.offset() + 1);
-    held.active_at = Instant::now();
-    held.backlog.delivered(1);
-    let record = own(message, &held.id.topic);
-    match deliveries.iter_mut().find(|one| one.id == held.id && one.epoch == held.epoch) {
-        Some(delivery) => delivery.records.push(record),
-        None => deliveries.push(Delivery {
-            id: held.id.clone(),
-            epoch: held.epoch,
-            records: vec![record],
-        }),
-    }
-}
-
-fn own(message: &BorrowedMessage<'_>, topic: &Arc<str>) -> Record {
-    let owned = |bytes: &[u8]| bytes::Bytes::copy_from_slice(bytes);
-    let headers = message.headers().map_or_else(Vec::new, |headers| {
-        headers.iter().map(|one| (one.key.to_owned(), one.value.map(owned))).collect()
-    });
-    Record {
-        topic: Arc::clone(topic),
-        partition: message.partition(),
-        offset: message.offset(),
-        key: message.key().map(owned),
-        value: message.payload().map(owned),
-        headers,
-        timestamp_ms: message.timestamp().to_millis(),
     }
 }

@@ -65,7 +65,8 @@ pub async fn rewind(kafka: &KafkaSettings, group: &str, topic: &str, offset: i64
     let mut consumer = Consumer::start(kafka, spec(group, topic)).unwrap();
     let mut held = HashMap::new();
     loop {
-        if let ConsumerEvent::Assigned { epoch, partitions, reply } = consumer.next().await.unwrap() {
+        if let ConsumerEvent::Assigned { epoch, partitions, reply } = consumer.next().await.unwrap()
+        {
             held.extend(partitions.iter().map(|one| (one.id.clone(), epoch)));
             reply.send(partitions.into_iter().map(|one| (one.id, StartAt::Beginning)).collect());
             break;
@@ -75,7 +76,8 @@ pub async fn rewind(kafka: &KafkaSettings, group: &str, topic: &str, offset: i64
     while let Some(event) = consumer.next().await {
         match event {
             ConsumerEvent::Revoked { reply, .. } => {
-                let back = held.drain().map(|(id, epoch)| Progress { id, epoch, next_offset: offset });
+                let back =
+                    held.drain().map(|(id, epoch)| Progress { id, epoch, next_offset: offset });
                 reply.send(back.collect());
             }
             ConsumerEvent::Closed { .. } => return,

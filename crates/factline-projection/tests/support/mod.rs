@@ -1,7 +1,7 @@
 //! A projector on the real stack: its own database, topic and group; a log in memory that plays the
 //! store, so that a test decides what Kafka was given and what it was not.
 
-#![allow(dead_code)] // each test file uses a part of it
+#![allow(dead_code, unused_imports)] // each test file uses a part of it
 
 mod letters;
 mod views;
@@ -13,10 +13,10 @@ use std::{
 
 use async_trait::async_trait;
 use chrono::{TimeZone, Utc};
-use factline_codec::{Codec, Registry, RegistrySettings, StoredEvent, WriterSchema, frame, subject};
-use factline_core::{
-    Envelope, Fault, Position, StreamId, Token, Version, partition_for,
+use factline_codec::{
+    Codec, Registry, RegistrySettings, StoredEvent, WriterSchema, frame, subject,
 };
+use factline_core::{Envelope, Fault, Position, StreamId, Token, Version, partition_for};
 use factline_kafka::{Admin, KafkaSettings, Outgoing, Producer, envelope_headers};
 use factline_projection::{
     FoldedView, History, MIGRATOR, Projection, ProjectionSettings, Projector, ProjectorError,
@@ -55,6 +55,12 @@ pub struct World {
 /// The store: every event that was ever recorded, sent to Kafka or not.
 #[derive(Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<StoredEvent>>>);
+
+impl Log {
+    fn tokens(&self) -> Vec<Token> {
+        self.0.lock().unwrap().iter().map(|one| one.envelope.token()).collect()
+    }
+}
 
 #[async_trait]
 impl History for Log {
@@ -201,7 +207,11 @@ impl World {
         self.start_with(FoldedView::<Parcels>::new(), Self::settings())
     }
 
-    pub fn start_with<P: Projection>(&self, projection: P, settings: ProjectionSettings) -> Running {
+    pub fn start_with<P: Projection>(
+        &self,
+        projection: P,
+        settings: ProjectionSettings,
+    ) -> Running {
         self.run(self.parts(projection, settings))
     }
 
@@ -232,9 +242,7 @@ impl World {
 
     /// Waits until the projection has passed every event of the log.
     pub async fn caught_up(&self, running: &Running) {
-        let events = self.log.0.lock().unwrap();
-        let tokens: Vec<Token> = events.iter().map(|one| one.envelope.token()).collect();
-        drop(events);
+        let tokens = self.log.tokens();
         if let Err(error) = running.gate.wait_for(&tokens, SOON).await {
             panic!("{error}; {:?}; {:?}", *running.status.borrow(), self.parked().await);
         }

@@ -1,6 +1,6 @@
 //! The relay on the real stack, while something is away: it waits, says so, and goes on.
 
-use crate::support::{Running, World};
+use crate::support::{Running, World, applied, position};
 use factline_kafka::KafkaSettings;
 use factline_relay::{RelayParts, RelayStatus};
 use factline_testkit::FaultProxy;
@@ -79,7 +79,7 @@ async fn a_hole_in_the_log_stops_the_relay_before_it() {
     relay.stop().await;
     let sent: Vec<i64> = world.records().await.iter().flatten().map(position).collect();
     assert_eq!(applied(&sent), 5, "{sent:?}");
-    assert!(sent.iter().all(|position| *position <= 5), "{sent:?}");
+    assert!(sent.iter().all(|sent| *sent <= 5), "{sent:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

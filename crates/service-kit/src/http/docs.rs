@@ -14,7 +14,6 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 
 /// `/openapi.json`, and `/docs` for people. Add it with
 /// [`Routes::with_other`](super::Routes::with_other).
-#[must_use]
 pub fn openapi_routes(openapi: &OpenApi) -> Router {
     let document = openapi.to_pretty_json().unwrap_or_else(|_| "{}".to_owned());
     let document = bytes::Bytes::from(document);

@@ -48,7 +48,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         let clippy = ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"];
         report("clippy", command(&clippy, &[])?);
         let rustdoc = ["doc", "--workspace", "--no-deps", "--document-private-items"];
-        let as_errors = [("RUSTDOCFLAGS", "--deny warnings --allow rustdoc::private-intra-doc-links")];
+        let as_errors =
+            [("RUSTDOCFLAGS", "--deny warnings --allow rustdoc::private-intra-doc-links")];
         report("rustdoc", command(&rustdoc, &as_errors)?);
     }
     match problems {

@@ -4,7 +4,7 @@ use local_stack::{Component, Stack, StackOptions};
 
 use crate::failure::Failure;
 use crate::stack_args::{StackName, known_stacks};
-use crate::workspace;
+use crate::{strays, workspace};
 
 /// Arguments of `down`.
 #[derive(clap::Args, Debug)]
@@ -20,8 +20,12 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let names = if args.all { known_stacks()? } else { vec![args.stack.name.clone()] };
     for name in names {
-        let ended = Stack::end(&StackOptions::new(&workspace::root(), &name).root)?;
-        println!("{}", sentence(&name, &ended));
+        let root = StackOptions::new(&workspace::root(), &name).root;
+        let services = root.canonicalize().map_or(0, |root| strays::end(&root));
+        if services > 0 {
+            println!("{name}: ended {services} processes that worked with it");
+        }
+        println!("{}", sentence(&name, &Stack::end(&root)?));
     }
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! One module per command: its arguments and `run`.
 
+pub(crate) mod check;
+pub(crate) mod demo;
 pub(crate) mod down;
 pub(crate) mod logs;
 pub(crate) mod status;
+pub(crate) mod test;
 pub(crate) mod up;

@@ -7,9 +7,31 @@ use super::tree::Tree;
 /// The business's nouns and verbs, in lower case. "Order" is missing: in this code it nearly
 /// always means a sequence; [`names_an_order`] finds the other one.
 const NOUNS: [&str; 25] = [
-    "sku", "skus", "customer", "customers", "inventory", "inventories", "stock", "stocks",
-    "warehouse", "invoice", "invoices", "sale", "sales", "sell", "sold", "price", "prices",
-    "revenue", "reservation", "reservations", "payment", "payments", "refund", "refunds", "retail",
+    "sku",
+    "skus",
+    "customer",
+    "customers",
+    "inventory",
+    "inventories",
+    "stock",
+    "stocks",
+    "warehouse",
+    "invoice",
+    "invoices",
+    "sale",
+    "sales",
+    "sell",
+    "sold",
+    "price",
+    "prices",
+    "revenue",
+    "reservation",
+    "reservations",
+    "payment",
+    "payments",
+    "refund",
+    "refunds",
+    "retail",
 ];
 
 /// Every line of the machinery that names a noun of the business.
@@ -50,8 +72,19 @@ fn noun_of(name: &str) -> Option<String> {
 /// `order_id`, `OrderCreated`; not `order`, `in order`, `ordered`, `order by`.
 fn names_an_order(words: &[String]) -> bool {
     const BUSINESS: [&str; 13] = [
-        "id", "ids", "item", "items", "list", "funnel", "created", "confirmed", "paid", "shipped",
-        "delivered", "cancelled", "allocated",
+        "id",
+        "ids",
+        "item",
+        "items",
+        "list",
+        "funnel",
+        "created",
+        "confirmed",
+        "paid",
+        "shipped",
+        "delivered",
+        "cancelled",
+        "allocated",
     ];
     let pairs = words.windows(2);
     let found = |pair: &[String]| pair[0] == "order" && BUSINESS.contains(&pair[1].as_str());
@@ -72,7 +105,9 @@ fn words(name: &str) -> Vec<String> {
             words.push(String::new());
         }
         after_lower = c.is_lowercase() || c.is_numeric();
-        if c != '_' && let Some(word) = words.last_mut() {
+        if c != '_'
+            && let Some(word) = words.last_mut()
+        {
             word.extend(c.to_lowercase());
         }
     }

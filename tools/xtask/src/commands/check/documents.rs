@@ -58,7 +58,8 @@ mod tests {
 
     #[test]
     fn a_document_names_only_tests_that_exist() {
-        let coverage = "| it works | `crates/a/tests/b.rs::it_works` |\n`crates/a/tests/b.rs::gone`";
+        let coverage =
+            "| it works | `crates/a/tests/b.rs::it_works` |\n`crates/a/tests/b.rs::gone`";
         let tree = Tree::from([
             ("docs/coverage.md", coverage),
             ("docs/guarantees.md", "see `Stack::up` and `crates/a/tests/b.rs`"),

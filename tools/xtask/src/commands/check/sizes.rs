@@ -38,8 +38,12 @@ mod tests {
     #[test]
     fn a_rust_file_over_the_limit_is_a_problem_and_one_over_the_aim_is_listed() {
         let (long, short, endless) = ("x\n".repeat(301), "x\n".repeat(300), "x\n".repeat(501));
-        let tree =
-            Tree::from([("a.rs", &*long), ("b.rs", &*short), ("c.rs", &*endless), ("d.md", &*endless)]);
+        let tree = Tree::from([
+            ("a.rs", &*long),
+            ("b.rs", &*short),
+            ("c.rs", &*endless),
+            ("d.md", &*endless),
+        ]);
         let sizes = of(&tree);
         assert_eq!(sizes.problems, ["c.rs: 501 lines, and 500 are the limit"]);
         assert_eq!(sizes.long, ["a.rs: 301 lines"]);

@@ -24,7 +24,7 @@ impl Tally {
         // "ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s"
         let (_, counts) = result.split_once(". ").unwrap_or_default();
         for count in counts.split("; ") {
-            match count.split_once(' ').map(|(number, what)| (number.parse(), what)) {
+            match count.split_once(' ').map(|(number, what)| (number.parse::<u64>(), what)) {
                 Some((Ok(number), "passed")) => self.passed += number,
                 Some((Ok(number), "failed")) => self.failed += number,
                 Some((Ok(number), "ignored")) => self.skipped += number,
@@ -99,7 +99,10 @@ mod tests {
         }
         tally.ended("domain", false);
         let mut other = Tally::default();
-        other.read("x", "test result: ok. 5 passed; 0 failed; 0 ignored; 0 measured; 3 filtered out");
+        other.read(
+            "x",
+            "test result: ok. 5 passed; 0 failed; 0 ignored; 0 measured; 3 filtered out",
+        );
         other.ended("x", true);
         tally += other;
         assert_eq!(tally.to_string(), "7 passed, 1 failed, 1 skipped");

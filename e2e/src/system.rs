@@ -1,0 +1,167 @@
+//! The four services as one test sees them: four databases, one prefix for topics and groups.
+
+use std::path::{Path, PathBuf};
+
+use factline_testkit::{Addresses, TestDatabase, stack, unique_prefix};
+use tokio::process::Command;
+
+use crate::Process;
+
+/// The four services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// Commands, history, relay.
+    CommandApi,
+    /// The list view.
+    List,
+    /// The statistics views.
+    Stats,
+    /// The alerts.
+    Alerter,
+}
+
+impl Service {
+    const ALL: [Self; 4] = [Self::CommandApi, Self::List, Self::Stats, Self::Alerter];
+
+    fn binary(self) -> &'static str {
+        match self {
+            Self::CommandApi => "command-api",
+            Self::List => "projector-list",
+            Self::Stats => "projector-stats",
+            Self::Alerter => "alerter",
+        }
+    }
+}
+
+/// One composed system. Its databases go with it.
+pub struct System {
+    stack: Addresses,
+    prefix: String,
+    folder: PathBuf,
+    log: TestDatabase,
+    list: TestDatabase,
+    stats: TestDatabase,
+    alerts: TestDatabase,
+}
+
+impl System {
+    /// Databases for a test on the stack of this run, migrated; nothing runs yet.
+    pub async fn create(test_name: &str) -> Self {
+        Self::create_on(test_name, stack()).await
+    }
+
+    /// The same on a stack that the caller owns.
+    pub async fn create_on(test_name: &str, stack: Addresses) -> Self {
+        let prefix = unique_prefix(test_name);
+        let folder = binary("e2e").join(&prefix);
+        let system = Self {
+            stack,
+            prefix,
+            folder,
+            log: TestDatabase::create(&format!("{test_name}_log")).await,
+            list: TestDatabase::create(&format!("{test_name}_list")).await,
+            stats: TestDatabase::create(&format!("{test_name}_stats")).await,
+            alerts: TestDatabase::create(&format!("{test_name}_alerts")).await,
+        };
+        for service in Service::ALL {
+            system.migrate(service).await;
+        }
+        system
+    }
+
+    /// Starts a process of a service with its default settings.
+    pub async fn start(&self, service: Service) -> Process {
+        self.start_as(service, service.binary(), &[]).await
+    }
+
+    /// Starts a process under a name of its own, with further settings or a failpoint.
+    pub async fn start_as(
+        &self,
+        service: Service,
+        name: &str,
+        environment: &[(&str, &str)],
+    ) -> Process {
+        let mut all = self.environment(service);
+        all.extend(environment.iter().map(|(key, value)| ((*key).into(), (*value).into())));
+        Process::start(&binary(service.binary()), &self.folder, name, &all).await
+    }
+
+    /// The log's database, to plant a fault in.
+    pub fn log_database(&self) -> &TestDatabase {
+        &self.log
+    }
+
+    /// The name of a topic of this system.
+    pub fn topic(&self, kind: &str) -> String {
+        format!("{}.{kind}.v1", self.prefix)
+    }
+
+    /// The consumer group of a projection of this system.
+    pub fn group(&self, projection: &str) -> String {
+        format!("{}.{projection}", self.prefix)
+    }
+
+    /// Where files of this test may stand.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The stack that it runs on.
+    pub fn stack(&self) -> &Addresses {
+        &self.stack
+    }
+
+    async fn migrate(&self, service: Service) {
+        let output = Command::new(binary(service.binary()))
+            .arg("migrate")
+            .envs(self.environment(service))
+            .output()
+            .await
+            .unwrap_or_else(|error| panic!("migrate {}: {error}", service.binary()));
+        assert!(
+            output.status.success(),
+            "{} migrate: {}",
+            service.binary(),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    fn environment(&self, service: Service) -> Vec<(String, String)> {
+        let mut all = vec![
+            ("KAFKA__BROKERS", self.stack.kafka.clone()),
+            ("KAFKA__TOPIC_PREFIX", self.prefix.clone()),
+            ("KAFKA__GROUP_PREFIX", format!("{}.", self.prefix)),
+            // The broker's shortest: tests of dead and frozen consumers wait for it.
+            ("KAFKA__SESSION_TIMEOUT_MS", "6000".to_owned()),
+            ("REGISTRY__URL", self.stack.registry_url.clone()),
+            ("TELEMETRY__FORMAT", "human".to_owned()),
+        ];
+        let reader = self.log.url().replace("//postgres@", "//factline_log_reader@");
+        let database = match service {
+            Service::CommandApi => {
+                let writer = self.log.url().replace("//postgres@", "//factline_log_writer@");
+                all.push(("LOG__URL", writer));
+                all.push(("LOG__OWNER_URL", self.log.url()));
+                None
+            }
+            Service::List => {
+                all.push(("LIVE__REDIS_URL", self.stack.redis_url.clone()));
+                Some(&self.list)
+            }
+            Service::Stats => Some(&self.stats),
+            Service::Alerter => Some(&self.alerts),
+        };
+        if let Some(database) = database {
+            all.push(("DATABASE__URL", database.url()));
+            all.push(("HISTORY__URL", reader));
+        }
+        all.into_iter().map(|(key, value)| (format!("FACTLINE__{key}"), value)).collect()
+    }
+}
+
+/// A binary beside the test's own: `cargo xtask test` builds them before.
+fn binary(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let folder = test.ancestors().nth(2).unwrap_or(Path::new("."));
+    folder.join(name)
+}

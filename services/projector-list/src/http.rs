@@ -1,0 +1,127 @@
+//! The queries over HTTP, and their description.
+
+use axum::{Router, extract::State, response::IntoResponse, routing::get};
+use factline_core::StreamId;
+use http::{HeaderValue, header};
+use service_kit::{
+    Problem,
+    extract::{ConsistencyTokens, Json, Path, Query},
+    http::{Routes, openapi_routes},
+};
+use utoipa::OpenApi;
+
+use crate::{
+    inventory_list::{self, InventoryRow, Page, PageError, PageQuery},
+    reading::{Reading, unanswered},
+};
+
+/// Every public route.
+#[must_use]
+pub fn routes(reading: Reading) -> Routes {
+    let queries = Router::new()
+        .route("/inventory", get(list_inventory))
+        .route("/inventory/{sku}", get(show_item))
+        .with_state(reading);
+    Routes::json(queries).with_other(openapi_routes(&Api::openapi()))
+}
+
+/// The document behind `openapi.json`.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "projector-list",
+        description = "Lists for people and programs. Every answer says how fresh it is; a query \
+            with a Consistency-Token shows at least what the token's command wrote."
+    ),
+    paths(list_inventory, show_item)
+)]
+pub struct Api;
+
+/// Lists items, filtered, sorted, page by page.
+#[utoipa::path(
+    get,
+    path = "/inventory",
+    params(
+        PageQuery,
+        ("Consistency-Token" = Option<String>, Header, description = "of the caller's own commands"),
+    ),
+    responses(
+        (status = 200, description = "a page of items", body = Page, headers(
+            ("Projection-Position" = String, description = "topic:partition:position, …"),
+            ("Projection-Age-Seconds" = f64, description = "age of the newest event shown"),
+        )),
+        (status = 400, description = "malformed_cursor, unknown_parameter, malformed_header, \
+            unknown_partition", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "invalid_field", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 503, description = "not_yet_consistent, database_unavailable; with Retry-After",
+            body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn list_inventory(
+    State(reading): State<Reading>,
+    Query(query): Query<PageQuery>,
+    tokens: ConsistencyTokens,
+) -> Result<impl IntoResponse, Problem> {
+    let fresh = reading.fresh(&tokens).await?;
+    let page = inventory_list::page(&reading.pool, &query).await.map_err(|error| match error {
+        PageError::Cursor(error) => Problem::bad_request("malformed_cursor", error.to_string())
+            .error("cursor", "is not a cursor of this query"),
+        PageError::Database(error) => unanswered(&error),
+    })?;
+    Ok((fresh, Json(page)))
+}
+
+/// Shows one item.
+#[utoipa::path(
+    get,
+    path = "/inventory/{sku}",
+    params(
+        ("sku" = String, Path, description = "the item's key"),
+        ("Consistency-Token" = Option<String>, Header, description = "of the caller's own commands"),
+    ),
+    responses(
+        (status = 200, description = "the item", body = InventoryRow, headers(
+            ("ETag" = String, description = "the item's version, for If-Match"),
+            ("Projection-Position" = String, description = "topic:partition:position, …"),
+            ("Projection-Age-Seconds" = f64, description = "age of the newest event shown"),
+        )),
+        (status = 400, description = "malformed_header, unknown_partition", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 404, description = "unknown_item", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 422, description = "invalid_field", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 503, description = "not_yet_consistent, database_unavailable; with Retry-After",
+            body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn show_item(
+    State(reading): State<Reading>,
+    Path(sku): Path<StreamId>,
+    tokens: ConsistencyTokens,
+) -> Result<impl IntoResponse, Problem> {
+    let fresh = reading.fresh(&tokens).await?;
+    let row = inventory_list::find(&reading.pool, sku.as_str()).await;
+    let row = row.map_err(|error| unanswered(&error))?;
+    let row = row.ok_or_else(|| Problem::not_found("unknown_item", "there is no such item"))?;
+    let etag = HeaderValue::from_str(&format!("\"{}\"", row.version));
+    let etag = etag.map_err(|_| Problem::internal())?; // digits and quotes: never
+    Ok((fresh, [(header::ETAG, etag)], Json(row)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checked_in_description_is_the_codes_own() {
+        let built = Api::openapi().to_pretty_json().unwrap();
+        let checked_in = include_str!("../openapi.json");
+        assert!(
+            built.trim() == checked_in.trim(),
+            "openapi.json is out of date: run `projector-list openapi > \
+             services/projector-list/openapi.json`"
+        );
+    }
+}

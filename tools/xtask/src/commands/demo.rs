@@ -1,0 +1,151 @@
+//! `cargo xtask demo`: six days of a real shop's invoices through the whole system.
+//!
+//! In: a file of invoice lines. The order of things: build, bring up the stack, migrate and start
+//! the services, import the file over HTTP, wait until every projection has seen every event, show
+//! what a person wants to see, and stay up; or, with `--check`, compare every total with the
+//! file's own, print one JSON object, and stop. However it ends, no process is left.
+
+mod catalogue;
+mod display;
+mod expected;
+mod http;
+mod import;
+mod invoices;
+mod memory;
+mod operator;
+mod play;
+mod report;
+mod services;
+mod settings;
+mod summary;
+mod system;
+mod webhooks;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+use local_stack::StackOptions;
+
+use crate::building;
+use crate::failure::Failure;
+use crate::interrupt::{Interrupt, interrupted};
+use crate::session::Session;
+use crate::workspace;
+
+use memory::Memory;
+use operator::Operator;
+use play::{Play, Programs};
+use services::SERVICES;
+
+const SHIPPED: &str = "data/online_retail_2010-12-01_06.csv.gz";
+const STACK: &str = "demo";
+
+/// Arguments of `demo`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Invoice lines to import, CSV or CSV.gz, of the columns of the shipped file
+    #[arg(long, value_name = "CSV", default_value = SHIPPED, hide_default_value = true)]
+    file: PathBuf,
+    /// Compare the totals with the file's, print one JSON object as the last line, and stop
+    #[arg(long)]
+    check: bool,
+    /// Throw away the data of earlier runs first
+    #[arg(long)]
+    fresh: bool,
+    /// Requests in flight at once
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    in_flight: u16,
+    /// Let the stack and the services listen on any free ports
+    #[arg(long)]
+    free_ports: bool,
+}
+
+/// Runs the demo; with `--check` it fails when anything differs.
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let bytes = unpacked(&args.file)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(demo(args, bytes))
+}
+
+async fn demo(args: &Args, bytes: Vec<u8>) -> Result<(), Failure> {
+    let invoices = invoices::read(&bytes)?;
+    let mut interrupt = Interrupt::listen()?;
+    let built = building::build(&["build", "--workspace", "--bins"], &mut interrupt).await?;
+    let mut programs: Programs = BTreeMap::new();
+    for name in SERVICES.map(|(service, _, _)| service).into_iter().chain(["factline"]) {
+        programs.insert(name, building::binary(&built, name)?);
+    }
+    let session = begin(args, &bytes, &programs, &mut interrupt).await?;
+    let mut play = Play { args, bytes, invoices, programs, session, services: None };
+    let outcome = tokio::select! {
+        outcome = play.run() => outcome,
+        () = interrupt.wait() => Err(interrupted()),
+    };
+    let stays = outcome.as_ref().is_ok_and(|_| !args.check);
+    if stays {
+        tokio::select! {
+            () = interrupt.wait() => eprintln!("ending"),
+            died = play.watch() => eprintln!("{died}"),
+        }
+    }
+    let ended = play.end().await;
+    let report = outcome?;
+    ended?;
+    if args.check {
+        println!("{}", report.line);
+    }
+    if report.equal || stays { Ok(()) } else { Err(Failure::new("the totals differ: see above")) }
+}
+
+/// Brings up the stack; with data that a check could not compare, without that data.
+async fn begin(
+    args: &Args,
+    bytes: &[u8],
+    programs: &Programs,
+    interrupt: &mut Interrupt,
+) -> Result<Session, Failure> {
+    let options = |fresh: bool| {
+        let mut options = StackOptions::new(&workspace::root(), STACK);
+        options.fresh = fresh;
+        if args.free_ports {
+            options.ports = local_stack::Ports::FREE;
+        }
+        options
+    };
+    let session = Session::begin(options(args.fresh), interrupt).await?;
+    if !args.free_ports
+        && let Err(failure) = services::check_ports()
+    {
+        session.end().await?;
+        return Err(failure);
+    }
+    let Some(memory) = Memory::read(session.root()) else { return Ok(session) };
+    let operator = Operator::new(programs["factline"].clone(), &session, None);
+    let log_events = operator.status().await.map(|status| status.log_events).unwrap_or_default();
+    if memory.is_repeated_by(&memory::digest(bytes), log_events) {
+        return Ok(session);
+    }
+    if !args.check {
+        eprintln!("the stack holds more than this file's import; it stays (--fresh removes it)");
+        return Ok(session);
+    }
+    eprintln!("the stack holds more than this file's import: starting from nothing, to compare");
+    session.end().await?;
+    Session::begin(options(true), interrupt).await
+}
+
+/// The file's bytes, out of their gzip wrapping if they have one.
+fn unpacked(file: &Path) -> Result<Vec<u8>, Failure> {
+    let path = if file == Path::new(SHIPPED) { workspace::root().join(file) } else { file.into() };
+    let told = |error| Failure::new(format!("cannot read {}: {error}", path.display()));
+    let bytes = fs::read(&path).map_err(told)?;
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return Ok(bytes);
+    }
+    let mut plain = Vec::new();
+    MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut plain).map_err(told)?;
+    Ok(plain)
+}

@@ -1,0 +1,144 @@
+//! What the operator's program says about the system: `factline status` and `factline verify`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::process::Command;
+use tokio::time::{Instant, sleep};
+
+use super::services::{SERVICES, Services};
+use crate::failure::Failure;
+use crate::session::Session;
+
+/// How long the last event may take to reach every projection after the import: at a tenth of the
+/// speed that the slowest projection has, a file of a million lines still makes it.
+const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(180);
+/// Each look starts a program.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// `factline` with the addresses of this demo.
+#[derive(Clone, Debug)]
+pub(crate) struct Operator {
+    program: PathBuf,
+    environment: Vec<(String, String)>,
+}
+
+/// What the demo needs of `factline status --json`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct Status {
+    /// Events in the log.
+    pub(crate) log_events: u64,
+    /// Events that the slowest projection has not seen.
+    pub(crate) lag_events: u64,
+    /// Events that stand parked, over all projections.
+    pub(crate) parked: u64,
+    projections: Vec<Projection>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+struct Projection {
+    service: String,
+}
+
+/// What the demo needs of `factline verify --json`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct Verified {
+    /// Store, topic and projections agree.
+    pub(crate) equal: bool,
+    /// Where they do not.
+    pub(crate) differences: Vec<String>,
+    /// Rows of `processed_events`, by projection.
+    pub(crate) processed_events: BTreeMap<String, u64>,
+}
+
+impl Operator {
+    /// The program and where everything is; services that do not run yet are left out.
+    pub(crate) fn new(
+        program: PathBuf,
+        session: &Session,
+        services: Option<&Services>,
+    ) -> Operator {
+        let stack = session.record_file().to_string_lossy().into_owned();
+        let mut environment = vec![("FACTLINE_STACK".to_owned(), stack)];
+        for (service, _, _) in SERVICES {
+            if let Some(place) = services.and_then(|services| services.places.get(service)) {
+                let key = format!("FACTLINE__SERVICES__{}", service.replace('-', "_"));
+                environment.push((key.to_uppercase(), place.admin_url.clone()));
+            }
+        }
+        Operator { program, environment }
+    }
+
+    /// What the whole system is doing.
+    ///
+    /// # Errors
+    /// The program fails.
+    pub(crate) async fn status(&self) -> Result<Status, Failure> {
+        self.ask("status").await
+    }
+
+    /// Waits until every service's projections have seen every event; parked ones count as seen.
+    ///
+    /// # Errors
+    /// They have not in time, or a service ends.
+    pub(crate) async fn caught_up(&self, services: &mut Services) -> Result<Status, Failure> {
+        let deadline = Instant::now() + CAUGHT_UP_WITHIN;
+        loop {
+            services.check()?;
+            let status = self.status().await?;
+            if status.lag_events == 0 && status.covers_every_service() {
+                return Ok(status);
+            }
+            if Instant::now() >= deadline {
+                let (lag, seconds) = (status.lag_events, CAUGHT_UP_WITHIN.as_secs());
+                return Err(Failure::new(format!("the lag is still {lag} after {seconds} s")));
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Compares the three places that hold the events.
+    ///
+    /// # Errors
+    /// The program fails; a difference is no error.
+    pub(crate) async fn verify(&self) -> Result<Verified, Failure> {
+        self.ask("verify").await
+    }
+
+    async fn ask<T: for<'de> Deserialize<'de>>(&self, verb: &str) -> Result<T, Failure> {
+        let mut command = Command::new(&self.program);
+        command.args([verb, "--json"]).envs(self.environment.iter().cloned());
+        let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await?;
+        serde_json::from_slice(&output.stdout).map_err(|error| {
+            let told = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            Failure::new(format!("factline {verb}: {error}: {told}"))
+        })
+    }
+}
+
+impl Status {
+    fn covers_every_service(&self) -> bool {
+        let projects = |service: &str| self.projections.iter().any(|one| one.service == service);
+        SERVICES.iter().skip(1).all(|(service, _, _)| projects(service))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_that_has_not_begun_to_project_is_not_caught_up() {
+        let projection = |service: &str| Projection { service: service.to_owned() };
+        let mut status = Status {
+            projections: vec![projection("projector-list"), projection("alerter")],
+            ..Status::default()
+        };
+        assert!(!status.covers_every_service());
+        status.projections.push(projection("projector-stats"));
+        assert!(status.covers_every_service());
+    }
+}

@@ -1,0 +1,39 @@
+//! The settings that tell each service where the demo's surroundings are; everything else is as in
+//! the service's own `config.toml`.
+
+use local_stack::Addresses;
+
+use super::webhooks;
+
+/// The variables of a service.
+pub(crate) fn of(service: &str, stack: &Addresses, webhook_url: &str) -> Vec<(String, String)> {
+    let log_as = |user: &str| {
+        let (host, port) = (&stack.postgres_host, stack.postgres_port);
+        format!("postgres://{user}@{host}:{port}/factline_log")
+    };
+    let own = |database: &str| stack.postgres_url(database);
+    let mut settings = vec![
+        ("KAFKA__BROKERS", stack.kafka.clone()),
+        ("REGISTRY__URL", stack.registry_url.clone()),
+    ];
+    let database = match service {
+        "command-api" => {
+            settings.push(("LOG__OWNER_URL", own("factline_log")));
+            settings.push(("LOG__URL", log_as("factline_log_writer")));
+            None
+        }
+        "projector-list" => Some("factline_list"),
+        "projector-stats" => Some("factline_stats"),
+        _ => Some("factline_alerts"),
+    };
+    if let Some(database) = database {
+        settings.push(("DATABASE__URL", own(database)));
+        settings.push(("HISTORY__URL", log_as("factline_log_reader")));
+    }
+    if service == "alerter" {
+        settings.push(("WEBHOOK__URL", webhook_url.to_owned()));
+        settings.push(("WEBHOOK__SECRET", webhooks::SECRET.to_owned()));
+        settings.push(("WEBHOOK__ALLOW_INSECURE", "true".to_owned()));
+    }
+    settings.into_iter().map(|(key, value)| (format!("FACTLINE__{key}"), value)).collect()
+}

@@ -1,0 +1,131 @@
+//! The system's side of the totals: what the read models answer over HTTP, as any client sees it.
+
+use std::collections::BTreeMap;
+
+use reqwest::Client;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::http::question;
+use super::services::Services;
+use crate::failure::Failure;
+
+/// What the read models say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct ReadModels {
+    /// `GET /inventory/stats`.
+    pub(crate) stats: Stats,
+    /// Items in `GET /inventory`, page by page.
+    pub(crate) listed_items: u64,
+    /// `GET /stats/sales?by=day`, the oldest first.
+    pub(crate) days: Vec<Sales>,
+    /// `GET /stats/sales?by=country`, the most revenue first.
+    pub(crate) countries: Vec<Sales>,
+}
+
+/// The inventory's figures.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub(crate) struct Stats {
+    pub(crate) items: u64,
+    pub(crate) items_sold: u64,
+    pub(crate) total_sales: u64,
+    pub(crate) units_sold: i64,
+    pub(crate) revenue_cents: i64,
+    pub(crate) returns: u64,
+    pub(crate) low_stock_count: u64,
+    pub(crate) top_items: Vec<Sales>,
+}
+
+/// What was sold of an item, on a day or to a country.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub(crate) struct Sales {
+    #[serde(alias = "sku", alias = "day", alias = "country")]
+    pub(crate) key: String,
+    /// Items only.
+    #[serde(default)]
+    pub(crate) name: String,
+    pub(crate) sales: u64,
+    pub(crate) units_sold: i64,
+    pub(crate) revenue_cents: i64,
+}
+
+/// What the alerter says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Alerts {
+    /// Episodes so far.
+    pub(crate) opened: u64,
+    /// Those that the receiver was told.
+    pub(crate) delivered: u64,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    items: Vec<Value>,
+    #[serde(default)]
+    next_cursor: Option<String>,
+}
+
+/// Asks the read models.
+///
+/// # Errors
+/// One does not answer, or otherwise than it should.
+pub(crate) async fn read(client: &Client, services: &Services) -> Result<ReadModels, Failure> {
+    let list = &services.place("projector-list")?.url;
+    let stats = &services.place("projector-stats")?.url;
+    let by = async |what: &str| -> Result<Vec<Sales>, Failure> {
+        let answer = question(client, &format!("{stats}/stats/sales?by={what}")).await?;
+        parse(answer.get("sales").cloned().unwrap_or_default())
+    };
+    let models = ReadModels {
+        stats: parse(question(client, &format!("{stats}/inventory/stats?limit=10")).await?)?,
+        listed_items: count_list(client, list).await?,
+        days: by("day").await?,
+        countries: by("country").await?,
+    };
+    if models.listed_items != models.stats.items {
+        let (listed, counted) = (models.listed_items, models.stats.items);
+        return Err(Failure::new(format!(
+            "the list has {listed} items and the statistics have {counted}"
+        )));
+    }
+    Ok(models)
+}
+
+/// Walks the list to its end.
+async fn count_list(client: &Client, list: &str) -> Result<u64, Failure> {
+    let mut items = 0;
+    let mut cursor = String::new();
+    loop {
+        let url = format!("{list}/inventory?limit=100{cursor}");
+        let page: Page = parse(question(client, &url).await?)?;
+        items += page.items.len() as u64;
+        match page.next_cursor {
+            Some(next) => cursor = format!("&cursor={}", super::http::segment(&next)),
+            None => return Ok(items),
+        }
+    }
+}
+
+/// Asks the alerter.
+///
+/// # Errors
+/// It does not answer, or otherwise than it should.
+pub(crate) async fn alerts(client: &Client, services: &Services) -> Result<Alerts, Failure> {
+    let url = format!("{}/alerts", services.place("alerter")?.url);
+    let answer = question(client, &url).await?;
+    let number = |key: &str| answer.get(key).and_then(Value::as_u64).unwrap_or_default();
+    Ok(Alerts { opened: number("opened"), delivered: number("delivered") })
+}
+
+impl ReadModels {
+    /// Revenue by country.
+    pub(crate) fn revenue_by_country(&self) -> BTreeMap<String, i64> {
+        self.countries.iter().map(|row| (row.key.clone(), row.revenue_cents)).collect()
+    }
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(answer: Value) -> Result<T, Failure> {
+    serde_json::from_value(answer).map_err(|error| {
+        Failure::new(format!("a read model answered otherwise than expected: {error}"))
+    })
+}
