@@ -144,10 +144,7 @@ impl System {
                 all.push(("LOG__OWNER_URL", self.log.url()));
                 None
             }
-            Service::List => {
-                all.push(("LIVE__REDIS_URL", self.stack.redis_url.clone()));
-                Some(&self.list)
-            }
+            Service::List => Some(&self.list),
             Service::Stats => Some(&self.stats),
             Service::Alerter => Some(&self.alerts),
         };

@@ -216,6 +216,11 @@ async fn r1_a_commit_of_an_assignment_that_ended_is_dropped() {
     commit(epoch, 5);
     commit(epoch + 1, 2);
     commit(epoch.wrapping_sub(1), 1);
+    let told = settings.clone();
+    factline_testkit::eventually(SOON, "the live commit arrives", async move || {
+        committed(&told, 0) == Offset::Offset(5)
+    })
+    .await;
     member.leave().await;
     assert_eq!(committed(&settings, 0), Offset::Offset(5));
 }

@@ -133,11 +133,11 @@ impl<E: DomainEvent> Job<E> {
     }
 
     async fn open_intake(&mut self, index: usize, reader: &Reader<E>) -> Result<(), Standstill> {
-        while let Some(item) = self.intakes[index].items.front() {
+        while let Some(one) = self.intakes[index].incoming.front() {
             let slice = &self.batch.slices[index];
-            let next = match &item.envelope {
+            let next = match &one.envelope {
                 Ok(envelope) if place(slice.position, envelope.position) == Place::Next => {
-                    Some(reader.open(envelope, &item.record, slice.partitions).await)
+                    Some(reader.open(envelope, &one.record, slice.partitions).await)
                 }
                 Ok(_) | Err(_) => None,
             };
@@ -145,32 +145,32 @@ impl<E: DomainEvent> Job<E> {
                 return Err(Standstill::Failed(fault));
             }
             // From here to the loop's head nothing awaits: the record is in one place or the other.
-            let Some(item) = self.intakes[index].items.pop_front() else { break };
-            self.file(index, item, next);
+            let Some(one) = self.intakes[index].incoming.pop_front() else { break };
+            self.file(index, one, next);
         }
         Ok(())
     }
 
-    fn file(&mut self, index: usize, item: Incoming, opened: Option<Opened<E>>) {
+    fn file(&mut self, index: usize, one: Incoming, opened: Option<Opened<E>>) {
         let slice = &mut self.batch.slices[index];
-        slice.next_offset = Some(offset_behind(&item));
+        slice.next_offset = Some(offset_behind(&one));
         slice.records += 1;
-        let envelope = match item.envelope {
+        let envelope = match one.envelope {
             Ok(envelope) => envelope,
-            Err(fault) => return self.batch.foreign.push((fault, item.record)),
+            Err(fault) => return self.batch.foreign.push((fault, one.record)),
         };
         match opened {
             Some(Opened::Event(event)) => {
                 slice.advance(&envelope);
                 self.batch.events.push(Recorded { envelope, event });
-                self.batch.origins.push(Origin::Kafka(item.record));
+                self.batch.origins.push(Origin::Kafka(one.record));
             }
             Some(Opened::Unreadable(bad)) => {
                 slice.advance(&envelope);
-                let origin = Origin::Kafka(item.record);
+                let origin = Origin::Kafka(one.record);
                 self.batch.unreadable.push(Unreadable { envelope, origin, bad });
             }
-            Some(Opened::Wait(_)) | None => self.batch.repeats.push((envelope, item.record)),
+            Some(Opened::Wait(_)) | None => self.batch.repeats.push((envelope, one.record)),
         }
     }
 
@@ -214,24 +214,25 @@ impl<E: DomainEvent> Job<E> {
 
     /// The records of intakes that were not reached. What was filed stays in the batch.
     pub(crate) fn unopened(&mut self) -> Vec<Incoming> {
-        self.intakes.drain(..).flat_map(|intake| intake.items).collect()
+        self.intakes.drain(..).flat_map(|intake| intake.incoming).collect()
     }
 
     /// Every record of Kafka again, for the queues that it came from.
     pub(crate) fn dissolve(mut self) -> Vec<Incoming> {
-        let mut items = self.unopened();
+        let mut incoming = self.unopened();
         let origins = self.batch.origins.into_iter();
         let events = self.batch.events.into_iter().map(|event| event.envelope).zip(origins);
         let unreadable = self.batch.unreadable.into_iter().map(|u| (u.envelope, u.origin));
-        items.extend(events.chain(unreadable).filter_map(|(envelope, origin)| match origin {
+        incoming.extend(events.chain(unreadable).filter_map(|(envelope, origin)| match origin {
             Origin::Kafka(record) => Some(Incoming { record, envelope: Ok(envelope) }),
             Origin::Log { .. } => None, // read again when it is needed again
         }));
         let repeats = self.batch.repeats.into_iter();
-        items.extend(repeats.map(|(envelope, record)| Incoming { record, envelope: Ok(envelope) }));
+        incoming
+            .extend(repeats.map(|(envelope, record)| Incoming { record, envelope: Ok(envelope) }));
         let foreign = self.batch.foreign.into_iter();
-        items.extend(foreign.map(|(fault, record)| Incoming { record, envelope: Err(fault) }));
-        items
+        incoming.extend(foreign.map(|(fault, record)| Incoming { record, envelope: Err(fault) }));
+        incoming
     }
 }
 

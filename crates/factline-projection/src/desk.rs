@@ -90,15 +90,15 @@ impl Desk {
     }
 
     /// Puts records back in front of their partitions, where those are still held.
-    pub(crate) fn give_back(&mut self, items: Vec<Incoming>) {
+    pub(crate) fn give_back(&mut self, incoming: Vec<Incoming>) {
         let mut by_partition: HashMap<PartitionId, Vec<Incoming>> = HashMap::new();
-        for item in items {
-            let (topic, partition) = (item.record.topic.clone(), item.record.partition);
-            by_partition.entry(PartitionId { topic, partition }).or_default().push(item);
+        for one in incoming {
+            let (topic, partition) = (one.record.topic.clone(), one.record.partition);
+            by_partition.entry(PartitionId { topic, partition }).or_default().push(one);
         }
-        for (id, items) in by_partition {
+        for (id, incoming) in by_partition {
             if let Some(partition) = self.partitions.get_mut(&id) {
-                partition.give_back(items);
+                partition.give_back(incoming);
             }
         }
     }

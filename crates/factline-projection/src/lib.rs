@@ -20,7 +20,6 @@ mod classify;
 mod coordinator;
 mod desk;
 mod export;
-mod failpoints;
 mod failure;
 mod fold;
 mod gate;

@@ -55,7 +55,7 @@ pub(crate) struct Intake {
     pub(crate) epoch: u64,
     pub(crate) partitions: i32,
     pub(crate) expected: Position,
-    pub(crate) items: VecDeque<Incoming>,
+    pub(crate) incoming: VecDeque<Incoming>,
     /// Read so many events from the log first: they are missing.
     pub(crate) refill: Option<i64>,
 }
@@ -117,15 +117,15 @@ impl Partition {
                     break;
                 }
             }
-            let Some(item) = self.queue.pop_front() else { break };
+            let Some(one) = self.queue.pop_front() else { break };
             budget.records -= 1;
-            budget.bytes = budget.bytes.saturating_sub(item.bytes());
-            intake.items.push_back(item);
+            budget.bytes = budget.bytes.saturating_sub(one.bytes());
+            intake.incoming.push_back(one);
         }
         if !at_gap {
             self.hold = Hold::Free;
         }
-        (!intake.items.is_empty() || intake.refill.is_some()).then_some(intake)
+        (!intake.incoming.is_empty() || intake.refill.is_some()).then_some(intake)
     }
 
     fn empty_intake(&self) -> Intake {
@@ -134,7 +134,7 @@ impl Partition {
             epoch: self.epoch,
             partitions: self.partitions,
             expected: self.applied,
-            items: VecDeque::new(),
+            incoming: VecDeque::new(),
             refill: None,
         }
     }
@@ -143,13 +143,13 @@ impl Partition {
     /// after it: the relay sends everything from its cursor. So they are dropped here.
     fn drop_what_ran_ahead(&mut self, running: Position) -> bool {
         let next = running.next();
-        let Some(arrived) = self.queue.iter().position(|item| item.position() == Some(next)) else {
+        let Some(arrived) = self.queue.iter().position(|one| one.position() == Some(next)) else {
             return false;
         };
         let before = self.queue.len();
         let mut index = 0;
-        self.queue.retain(|item| {
-            let keep = index >= arrived || item.position().is_none_or(|at| at < next);
+        self.queue.retain(|one| {
+            let keep = index >= arrived || one.position().is_none_or(|at| at < next);
             index += 1;
             keep
         });
@@ -176,10 +176,10 @@ impl Partition {
     }
 
     /// Puts records back in front, in the order of their offsets.
-    pub(crate) fn give_back(&mut self, mut items: Vec<Incoming>) {
-        items.sort_by_key(|item| item.record.offset);
-        for item in items.into_iter().rev() {
-            self.queue.push_front(item);
+    pub(crate) fn give_back(&mut self, mut incoming: Vec<Incoming>) {
+        incoming.sort_by_key(|one| one.record.offset);
+        for one in incoming.into_iter().rev() {
+            self.queue.push_front(one);
         }
     }
 
@@ -206,9 +206,9 @@ impl Partition {
     }
 }
 
-/// The offset behind an item.
-pub(crate) fn offset_behind(item: &Incoming) -> i64 {
-    next_offset(&item.record)
+/// The offset of the record behind this one.
+pub(crate) fn offset_behind(incoming: &Incoming) -> i64 {
+    next_offset(&incoming.record)
 }
 
 #[cfg(test)]

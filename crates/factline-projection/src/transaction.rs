@@ -28,7 +28,7 @@ use uuid::Uuid;
 use crate::{
     ApplyError, Poisoned, Projection, ProjectionSettings,
     batch::{Batch, Job},
-    checkpoint, failpoints,
+    checkpoint,
     fold::panic_text,
     ledger,
     park::{self, Parking, STREAM_PARKED, StreamName},
@@ -81,12 +81,13 @@ pub(crate) async fn run<P: Projection>(
     job: &Job<P::Event>,
     settings: &ProjectionSettings,
 ) -> Result<Settled, Setback> {
+    factline_failpoints::reach("projector_with_batch").await; // a batch in hand, nothing open
     sqlx::raw_sql("begin").execute(&mut *connection).await?;
     match write(connection, projection, job, settings).await {
         Ok(settled) => {
-            failpoints::reach(failpoints::IN_BATCH).await;
+            factline_failpoints::reach("projector_in_batch").await;
             sqlx::raw_sql("commit").execute(&mut *connection).await?;
-            failpoints::reach(failpoints::AFTER_COMMIT).await;
+            factline_failpoints::reach("projector_after_commit").await;
             Ok(settled)
         }
         Err(setback) => {

@@ -17,7 +17,6 @@
 //! there is one for certain (the page was full).
 
 mod backoff;
-pub mod failpoints;
 mod meters;
 mod progress;
 mod publication;

@@ -11,7 +11,7 @@ use factline_log::Lease;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::{Relay, RelayStatus, failpoints};
+use crate::{Relay, RelayStatus};
 
 /// A page that Kafka has not acknowledged for so long is shown as trouble, though the client is
 /// still trying. An acknowledgement takes milliseconds; a leader election some seconds.
@@ -153,7 +153,7 @@ impl Relay {
             place: Place::Store,
             fault: Fault::fatal("reading a page of the log", hole),
         })?;
-        failpoints::reach(failpoints::BEFORE_SEND);
+        factline_failpoints::reach("relay_before_send").await;
         let (unsaved, after) = (self.progress.unsaved(), self.progress.read_after());
         let full = self.is_full(&page);
         let (sent, saved, ahead) =
@@ -161,7 +161,7 @@ impl Relay {
                 if full { self.read_page(&after).await.map(Some) } else { Ok(None) }
             },);
         sent.map_err(|failure| Trouble { place: Place::Kafka, fault: failed(failure) })?;
-        failpoints::reach(failpoints::BEFORE_CURSOR);
+        factline_failpoints::reach("relay_before_cursor").await; // acknowledged, not saved
         self.progress.acknowledge();
         self.meters.acknowledged(page.len());
         self.meters.oldest_waiting(self.oldest_waiting);

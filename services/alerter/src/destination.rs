@@ -99,7 +99,7 @@ fn is_internal_v6(address: Ipv6Addr) -> bool {
         [0, 0, 0, 0, 0, 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => embedded(), // mapped, NAT64
         [0, 0, 0, 0, 0, 0, ..] => true, // unspecified, loopback, IPv4-compatible
         [0x2002, ..] | [0x2001, 0, ..] | [0x64, 0xff9b, 1, ..] => true, // tunnels to anywhere
-        [0x2001, 0x0db8, ..] => true, // documentation
+        [0x2001, 0x0db8, ..] => true,   // documentation
         [first, ..] => first & 0xe000 != 0x2000, // all that is global begins with 001
     }
 }
@@ -111,10 +111,26 @@ mod tests {
     #[test]
     fn w09_an_address_inside_our_own_network_is_internal() {
         for internal in [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.0.1", "169.254.169.254", "0.0.0.0",
-            "100.64.0.1", "198.18.0.1", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1",
-            "fd00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1",
-            "2002:7f00:1::", "2001:db8::1",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.0.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "100.64.0.1",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::1",
+            "::",
+            "fe80::1",
+            "fd00::1",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "2001:db8::1",
         ] {
             assert!(is_internal(internal.parse().unwrap()), "{internal}");
         }
@@ -125,7 +141,9 @@ mod tests {
 
     #[test]
     fn w09_an_address_in_another_spelling_is_still_internal() {
-        for url in ["https://127.1/", "https://0x7f.0.0.1/", "https://2130706433/", "https://[::1]/"] {
+        for url in
+            ["https://127.1/", "https://0x7f.0.0.1/", "https://2130706433/", "https://[::1]/"]
+        {
             assert_eq!(check(url, false).unwrap_err(), Refused::Internal, "{url}");
         }
     }

@@ -218,7 +218,8 @@ mod tests {
 
     #[test]
     fn c14_a_webhook_over_http_or_to_an_internal_address_is_refused_at_load() {
-        for url in ["http://example.com/hook", "https://10.0.0.7/hook", "https://[::1]/", "nowhere"] {
+        for url in ["http://example.com/hook", "https://10.0.0.7/hook", "https://[::1]/", "nowhere"]
+        {
             let problems = problems_of(url, SECRET, "false");
             assert!(problems.contains("webhook.url: "), "{url}: {problems:?}");
         }

@@ -1,11 +1,7 @@
 //! One attempt to tell a receiver: a frozen body goes in and is posted once, signed; what came of
 //! it comes out.
 
-use std::{
-    error::Error,
-    sync::Arc,
-    time::Duration,
-};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, StatusCode, header};
@@ -89,9 +85,9 @@ impl Webhook {
         match request.send().await {
             Ok(answer) => judge(answer.status(), answer.headers(), now),
             Err(error) if error.is_connect() || error.is_builder() => {
-                Outcome::Refused { why: told(&error), retry_after: None }
+                Outcome::Refused { why: told(&error.without_url()), retry_after: None }
             }
-            Err(error) => Outcome::Uncertain { why: told(&error) },
+            Err(error) => Outcome::Uncertain { why: told(&error.without_url()) },
         }
     }
 }
@@ -117,15 +113,16 @@ fn wait_of(text: &str, now: DateTime<Utc>) -> Option<Duration> {
     (date.to_utc() - now).to_std().ok()
 }
 
-/// The error and its causes, without the address.
+/// The deepest cause, which tells most.
 fn told(error: &reqwest::Error) -> String {
-    let mut causes = std::iter::successors(error.source(), |cause| cause.source());
-    let deepest = causes.by_ref().last().map(ToString::to_string);
-    match deepest {
-        _ if error.is_timeout() => "the receiver did not answer in time".to_owned(),
-        Some(deepest) => deepest,
-        None => "the request could not be made".to_owned(),
+    if error.is_timeout() {
+        return "the receiver did not answer in time".to_owned();
     }
+    let mut deepest: &dyn Error = error;
+    while let Some(cause) = deepest.source() {
+        deepest = cause;
+    }
+    deepest.to_string()
 }
 
 #[cfg(test)]
@@ -142,10 +139,10 @@ mod tests {
     }
 
     fn asked(retry_after: &str) -> Option<Duration> {
-        match judged(429, Some(retry_after)) {
-            Outcome::Refused { retry_after, .. } => retry_after,
-            other => panic!("{other:?}"),
-        }
+        let Outcome::Refused { retry_after, .. } = judged(429, Some(retry_after)) else {
+            panic!("429 is a refusal")
+        };
+        retry_after
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod openapi;
 mod routes;
 mod settings;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use domain::inventory::{InventoryEvent, Item};
 use factline_codec::Registry;
@@ -54,6 +54,7 @@ impl Program for CommandApi {
             own_lanes(&runtime, app.items.clone(), parts);
             runtime.serve_http(routes::all(app)).await?;
         }
+        watch_log(&runtime, reader.clone(), topic.clone());
         if settings.roles.contains(&Role::Relay) {
             spawn_relay(&settings, &topic, reader, wake, &runtime)?;
         }
@@ -85,6 +86,26 @@ fn own_lanes(runtime: &Runtime, items: Lanes<Item>, parts: LaneParts) {
             lane.await.map_err(|error| ServiceError::new(format!("a lane ended: {error}")))?;
         }
         Ok(())
+    });
+}
+
+/// Without the log there is nothing that this service can do: not ready.
+fn watch_log(runtime: &Runtime, reader: LogReader, topic: String) {
+    /// Often enough for a load balancer, rare against the commands' own queries.
+    const EVERY: Duration = Duration::from_secs(2);
+    let component = runtime.health.component("log");
+    runtime.tasks.spawn(Phase::Watching, "log health", |stop| async move {
+        loop {
+            match reader.heads(&topic).await {
+                Ok(heads) if heads.is_empty() => component.not_ready("the log is not migrated"),
+                Ok(_) => component.ready(),
+                Err(fault) => component.not_ready(fault.to_string()),
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(EVERY) => {}
+            }
+        }
     });
 }
 

@@ -59,7 +59,9 @@ impl Database {
     /// Reports to readiness whether the database answers.
     pub fn watch(&self, runtime: &Runtime) {
         let (pool, component) = (self.queries.clone(), runtime.health.component("database"));
-        runtime.tasks.spawn(Phase::Watching, "database health", |stop| watch(pool, component, stop));
+        runtime
+            .tasks
+            .spawn(Phase::Watching, "database health", |stop| watch(pool, component, stop));
     }
 }
 

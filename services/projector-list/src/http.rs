@@ -16,8 +16,7 @@ use crate::{
 };
 
 /// Every public route.
-#[must_use]
-pub fn routes(reading: Reading) -> Routes {
+pub(crate) fn routes(reading: Reading) -> Routes {
     let queries = Router::new()
         .route("/inventory", get(list_inventory))
         .route("/inventory/{sku}", get(show_item))

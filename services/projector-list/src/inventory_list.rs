@@ -46,9 +46,7 @@ pub struct InventoryRow {
 }
 
 /// What a shop would say of an item.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// More than the reorder point is available.
@@ -339,7 +337,8 @@ pub async fn find(pool: &PgPool, sku: &str) -> Result<Option<InventoryRow>, sqlx
 impl PageQuery {
     /// What a cursor of this query is good for: everything but the page's size and place.
     fn binding(&self) -> String {
-        let Self { status, q, min_available, max_available, sort, order, limit: _, cursor: _ } = self;
+        let Self { status, q, min_available, max_available, sort, order, limit: _, cursor: _ } =
+            self;
         format!("{status:?} {q:?} {min_available:?} {max_available:?} {sort:?} {order:?}")
     }
 
@@ -360,7 +359,9 @@ impl PageQuery {
             sql.push(" and status = ").push_bind(status.as_str());
         }
         if let Some(text) = &self.q {
-            sql.push(" and position(lower(").push_bind(text.clone()).push(") in lower(name)) > 0");
+            // PostgreSQL's own Unicode rules: the same on every server, whatever its locale.
+            sql.push(" and position(lower(").push_bind(text.clone());
+            sql.push(r#" collate "pg_c_utf8") in lower(name collate "pg_c_utf8")) > 0"#);
         }
         if let Some(least) = self.min_available {
             sql.push(" and available >= ").push_bind(least);
@@ -377,7 +378,8 @@ impl PageQuery {
             };
             sql.push(", ").push_bind(sku).push(")");
         }
-        sql.push(format!(" order by {column} {direction}, sku {direction} limit ")).push_bind(limit);
+        sql.push(format!(" order by {column} {direction}, sku {direction} limit "))
+            .push_bind(limit);
         sql
     }
 }

@@ -4,6 +4,8 @@
 //! The view is [`inventory_list`]: its row, its fold and its queries. `factline-projection` runs
 //! it; [`http`] asks it.
 
+#![deny(clippy::wildcard_enum_match_arm)] // a new event must be answered for by name
+
 pub mod database;
 pub mod http;
 pub mod inventory_list;
@@ -15,8 +17,8 @@ mod reading;
 
 use std::time::Duration;
 
-use factline_projection::FoldedView;
-use service_kit::{Program, Runtime, ServiceError};
+use factline_projection::{FoldedView, ReadGate};
+use service_kit::{Program, Runtime, ServiceError, http::Routes};
 use utoipa::OpenApi;
 
 use crate::{
@@ -40,9 +42,7 @@ impl Program for ProjectorList {
         let view = FoldedView::<InventoryList>::new();
         let gate = projecting::begin(view, &settings, &database, &runtime)?;
         if settings.plays(Role::Query) {
-            let wait = Duration::from_millis(settings.query.consistency_wait_ms);
-            let reading = Reading { pool: database.queries, gate, wait };
-            runtime.serve_http(http::routes(reading)).await?;
+            runtime.serve_http(routes(&settings, &database, gate)).await?;
         }
         Ok(())
     }
@@ -54,4 +54,11 @@ impl Program for ProjectorList {
     fn openapi() -> Option<utoipa::openapi::OpenApi> {
         Some(http::Api::openapi())
     }
+}
+
+/// The public routes, over a database that this process or another one projects into.
+#[must_use]
+pub fn routes(settings: &Settings, database: &Database, gate: ReadGate) -> Routes {
+    let wait = Duration::from_millis(settings.query.consistency_wait_ms);
+    http::routes(Reading { pool: database.queries.clone(), gate, wait })
 }

@@ -19,18 +19,14 @@ use crate::{
 
 /// The views that can be asked, each with its own progress.
 #[derive(Debug, Clone)]
-pub struct Views {
-    /// `inventory_stats`.
-    pub inventory_stats: Reading,
-    /// `sales_by_day`.
-    pub sales_by_day: Reading,
-    /// `sales_by_country`.
-    pub sales_by_country: Reading,
+pub(crate) struct Views {
+    pub(crate) inventory_stats: Reading,
+    pub(crate) sales_by_day: Reading,
+    pub(crate) sales_by_country: Reading,
 }
 
 /// Every public route.
-#[must_use]
-pub fn routes(views: Views) -> Routes {
+pub(crate) fn routes(views: Views) -> Routes {
     let queries = Router::new()
         .route("/inventory/stats", get(show_stats))
         .route("/inventory/analytics", get(show_stats))

@@ -185,6 +185,8 @@ impl TryFrom<u32> for Limit {
 pub struct Totals {
     /// Items in the catalogue, discontinued ones included.
     pub items: i64,
+    /// Items that were sold at least once.
+    pub items_sold: i64,
     /// Units in the warehouse, reserved ones included.
     pub units_on_hand: i64,
     /// The units on hand at their sales prices.
@@ -231,6 +233,7 @@ pub struct TopItem {
 const TOTALS: &str = "
     select jsonb_build_object(
         'items', count(*),
+        'items_sold', count(*) filter (where sales > 0),
         'units_on_hand', fit(sum(on_hand)),
         'stock_value_cents', fit(sum(stock_value_cents)),
         'currency', case when min(currency) = max(currency) then min(currency) end,

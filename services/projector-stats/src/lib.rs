@@ -5,6 +5,8 @@
 //! its fold and its query in one file, and a consumer group of its own. `factline-projection` runs
 //! them; [`http`] asks them.
 
+#![deny(clippy::wildcard_enum_match_arm)] // a new event must be answered for by name
+
 pub mod database;
 pub mod http;
 pub mod inventory_stats;
@@ -18,8 +20,8 @@ mod reading;
 
 use std::time::Duration;
 
-use factline_projection::{FoldedView, View};
-use service_kit::{Program, Runtime, ServiceError};
+use factline_projection::{FoldedView, ReadGate, View};
+use service_kit::{Program, Runtime, ServiceError, http::Routes};
 use utoipa::OpenApi;
 
 use crate::{
@@ -43,13 +45,13 @@ impl Program for ProjectorStats {
     async fn start(settings: Settings, runtime: Runtime) -> Result<(), ServiceError> {
         let database = Database::new(&settings.database)?;
         database.watch(&runtime);
-        let views = Views {
+        let gates = Gates {
             inventory_stats: begin::<InventoryStats>(&settings, &database, &runtime)?,
             sales_by_day: begin::<SalesByDay>(&settings, &database, &runtime)?,
             sales_by_country: begin::<SalesByCountry>(&settings, &database, &runtime)?,
         };
         if settings.plays(Role::Query) {
-            runtime.serve_http(http::routes(views)).await?;
+            runtime.serve_http(routes(&settings, &database, gates)).await?;
         }
         Ok(())
     }
@@ -67,8 +69,27 @@ fn begin<V: View>(
     settings: &Settings,
     database: &Database,
     runtime: &Runtime,
-) -> Result<Reading, ServiceError> {
-    let gate = projecting::begin(FoldedView::<V>::new(), settings, database, runtime)?;
+) -> Result<ReadGate, ServiceError> {
+    projecting::begin(FoldedView::<V>::new(), settings, database, runtime)
+}
+
+/// How far each view is.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)] // the views' own names
+pub struct Gates {
+    pub inventory_stats: ReadGate,
+    pub sales_by_day: ReadGate,
+    pub sales_by_country: ReadGate,
+}
+
+/// The public routes, over a database that this process or another one projects into.
+#[must_use]
+pub fn routes(settings: &Settings, database: &Database, gates: Gates) -> Routes {
     let wait = Duration::from_millis(settings.query.consistency_wait_ms);
-    Ok(Reading { pool: database.queries.clone(), gate, wait })
+    let reading = |gate| Reading { pool: database.queries.clone(), gate, wait };
+    http::routes(Views {
+        inventory_stats: reading(gates.inventory_stats),
+        sales_by_day: reading(gates.sales_by_day),
+        sales_by_country: reading(gates.sales_by_country),
+    })
 }

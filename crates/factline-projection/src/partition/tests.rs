@@ -45,7 +45,7 @@ fn budget(records: usize) -> Budget {
 }
 
 fn positions(intake: &Intake) -> Vec<Option<i64>> {
-    intake.items.iter().map(|item| item.position().map(|at| at.0)).collect()
+    intake.incoming.iter().map(|one| one.position().map(|at| at.0)).collect()
 }
 
 fn take(partition: &mut Partition, now: Instant) -> Option<Intake> {
@@ -66,11 +66,15 @@ fn the_budget_bounds_records_and_bytes() {
     let mut one = partition(0);
     one.accept((1..=5).map(|n| record(n, n)).collect());
     let mut tight = budget(2);
-    assert_eq!(one.take(&mut tight, Instant::now(), WAIT).unwrap().items.len(), 2);
+    assert_eq!(one.take(&mut tight, Instant::now(), WAIT).unwrap().incoming.len(), 2);
     assert_eq!(tight.records, 0);
     one.settle(Position(2), Some(3), 2);
     let mut small = Budget { records: 100, bytes: 10 };
-    assert_eq!(one.take(&mut small, Instant::now(), WAIT).unwrap().items.len(), 2, "9 bytes each");
+    assert_eq!(
+        one.take(&mut small, Instant::now(), WAIT).unwrap().incoming.len(),
+        2,
+        "9 bytes each"
+    );
 }
 
 #[test]
@@ -80,7 +84,7 @@ fn a_jump_waits_for_the_missing_position_and_then_asks_the_log() {
     assert!(take(&mut one, now).is_none());
     assert_eq!(one.due_at(WAIT), Some(now + WAIT));
     let intake = take(&mut one, now + WAIT).unwrap();
-    assert_eq!((intake.items.len(), intake.refill), (0, Some(3)));
+    assert_eq!((intake.incoming.len(), intake.refill), (0, Some(3)));
 }
 
 #[test]
@@ -138,8 +142,8 @@ fn records_given_back_come_again_in_order() {
     let mut one = partition(0);
     one.accept(vec![record(10, 1), record(11, 2), record(12, 3)]);
     let intake = one.take(&mut budget(2), Instant::now(), WAIT).unwrap();
-    let mut items: Vec<_> = intake.items.into();
-    items.reverse();
-    one.give_back(items);
+    let mut incoming: Vec<_> = intake.incoming.into();
+    incoming.reverse();
+    one.give_back(incoming);
     assert_eq!(positions(&take(&mut one, Instant::now()).unwrap()), [Some(1), Some(2), Some(3)]);
 }

@@ -61,11 +61,11 @@ impl Play<'_> {
             Operator::new(self.programs["factline"].clone(), &self.session, Some(services));
         let imported = import_file(self.args, &self.invoices, services, &operator).await?;
         println!("\n{}", summary::imported(&imported, self.invoices.count));
-        let status = operator.caught_up(services).await?;
         let client = http::client(1)?;
-        let models = system::read(&client, services).await?;
-        let alerts = delivered(&client, services).await?;
-        let verified = operator.verify().await?;
+        let status = timed("projections caught up", operator.caught_up(services)).await?;
+        let models = timed("read models asked", system::read(&client, services)).await?;
+        let alerts = timed("alerts delivered", delivered(&client, services)).await?;
+        let verified = timed("places compared", operator.verify()).await?;
         println!("\n{}", summary::read_models(&models, alerts, receiver.delivered()));
         tell_state(&status, &verified, receiver);
         Memory::write(self.session.root(), memory::digest(&self.bytes), status.log_events)?;
@@ -95,10 +95,14 @@ impl Play<'_> {
     /// # Errors
     /// A process of the stack does not end.
     pub(crate) async fn end(mut self) -> Result<(), Failure> {
+        let began = Instant::now();
         if let Some((mut services, _)) = self.services.take() {
             services.end().await;
+            eprintln!("services ended after {:.1} s", began.elapsed().as_secs_f32());
         }
-        self.session.end().await
+        self.session.end().await?;
+        eprintln!("everything ended after {:.1} s", began.elapsed().as_secs_f32());
+        Ok(())
     }
 
     async fn start(&mut self) -> Result<(), Failure> {
@@ -109,8 +113,8 @@ impl Play<'_> {
             webhook_url: &receiver.url,
             free_ports: self.args.free_ports,
         };
-        services::migrate(&launch).await?;
-        let services = Services::start(&launch).await?;
+        timed("databases migrated", services::migrate(&launch)).await?;
+        let services = timed("services ready", Services::start(&launch)).await?;
         self.services = Some((services, receiver));
         Ok(())
     }
@@ -148,6 +152,17 @@ impl Play<'_> {
     }
 }
 
+/// Does it and says how long it took.
+async fn timed<T>(
+    what: &str,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let began = Instant::now();
+    let done = work.await?;
+    eprintln!("{what} after {:.1} s", began.elapsed().as_secs_f32());
+    Ok(done)
+}
+
 async fn import_file(
     args: &Args,
     invoices: &Invoices,
@@ -182,7 +197,7 @@ async fn delivered(client: &Client, services: &Services) -> Result<Alerts, Failu
     let deadline = Instant::now() + DELIVERED_WITHIN;
     loop {
         let alerts = system::alerts(client, services).await?;
-        if alerts.delivered >= alerts.opened || Instant::now() >= deadline {
+        if alerts.due == 0 || Instant::now() >= deadline {
             return Ok(alerts);
         }
         sleep(LOOK_EVERY).await;

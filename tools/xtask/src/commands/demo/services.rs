@@ -214,7 +214,7 @@ impl Services {
             let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
             if let Some(pid) = pid {
                 // One that has ended by itself is as good.
-                drop(kill_process(pid, Signal::TERM));
+                let _gone = kill_process(pid, Signal::TERM);
             }
         }
         let deadline = Instant::now() + END_WITHIN;

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use reqwest::Client;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::http::question;
+use super::http::{question, segment};
 use super::services::Services;
 use crate::failure::Failure;
 
@@ -53,9 +54,11 @@ pub(crate) struct Sales {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Alerts {
     /// Episodes so far.
-    pub(crate) opened: u64,
+    pub(crate) opened: usize,
     /// Those that the receiver was told.
-    pub(crate) delivered: u64,
+    pub(crate) delivered: usize,
+    /// Those that it is to be told now.
+    pub(crate) due: usize,
 }
 
 #[derive(Deserialize)]
@@ -74,11 +77,11 @@ pub(crate) async fn read(client: &Client, services: &Services) -> Result<ReadMod
     let stats = &services.place("projector-stats")?.url;
     let by = async |what: &str| -> Result<Vec<Sales>, Failure> {
         let answer = question(client, &format!("{stats}/stats/sales?by={what}")).await?;
-        parse(answer.get("sales").cloned().unwrap_or_default())
+        parse(answer.get("items").cloned().unwrap_or_default())
     };
     let models = ReadModels {
         stats: parse(question(client, &format!("{stats}/inventory/stats?limit=10")).await?)?,
-        listed_items: count_list(client, list).await?,
+        listed_items: all_pages(client, &format!("{list}/inventory")).await?.len() as u64,
         days: by("day").await?,
         countries: by("country").await?,
     };
@@ -91,16 +94,16 @@ pub(crate) async fn read(client: &Client, services: &Services) -> Result<ReadMod
     Ok(models)
 }
 
-/// Walks the list to its end.
-async fn count_list(client: &Client, list: &str) -> Result<u64, Failure> {
-    let mut items = 0;
+/// Every item of a list, page by page.
+async fn all_pages(client: &Client, list: &str) -> Result<Vec<Value>, Failure> {
+    let mut items = Vec::new();
     let mut cursor = String::new();
     loop {
-        let url = format!("{list}/inventory?limit=100{cursor}");
+        let url = format!("{list}?limit=500{cursor}"); // the largest page
         let page: Page = parse(question(client, &url).await?)?;
-        items += page.items.len() as u64;
+        items.extend(page.items);
         match page.next_cursor {
-            Some(next) => cursor = format!("&cursor={}", super::http::segment(&next)),
+            Some(next) => cursor = format!("&cursor={}", segment(&next)),
             None => return Ok(items),
         }
     }
@@ -112,9 +115,21 @@ async fn count_list(client: &Client, list: &str) -> Result<u64, Failure> {
 /// It does not answer, or otherwise than it should.
 pub(crate) async fn alerts(client: &Client, services: &Services) -> Result<Alerts, Failure> {
     let url = format!("{}/alerts", services.place("alerter")?.url);
-    let answer = question(client, &url).await?;
-    let number = |key: &str| answer.get(key).and_then(Value::as_u64).unwrap_or_default();
-    Ok(Alerts { opened: number("opened"), delivered: number("delivered") })
+    let all = all_pages(client, &url).await?;
+    let told = |alert: &Value| alert["delivery"]["opened"].clone();
+    let is = |alert: &Value, state: &str| told(alert)["state"] == state;
+    // One that the cooldown holds back is due later than anybody waits for.
+    let now = Utc::now();
+    let not_before = |alert: &Value| told(alert)["not_before"].as_str().map(str::to_owned);
+    let is_held = |alert: &Value| {
+        let time = not_before(alert).and_then(|text| DateTime::parse_from_rfc3339(&text).ok());
+        time.is_some_and(|time| time > now)
+    };
+    Ok(Alerts {
+        opened: all.len(),
+        delivered: all.iter().filter(|alert| is(alert, "delivered")).count(),
+        due: all.iter().filter(|alert| is(alert, "pending") && !is_held(alert)).count(),
+    })
 }
 
 impl ReadModels {

@@ -1,7 +1,5 @@
 //! The views, proved on histories.
 
-#![allow(clippy::unwrap_used)] // helpers outside #[test] functions
-
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::inventory::{
     InventoryEvent, ItemAdded, ItemDiscontinued, ItemRenamed, ItemReturned, ItemSold, PriceChanged,
@@ -37,7 +35,7 @@ fn sales(sales: i64, units_sold: i64, revenue_cents: i64) -> Sales {
 }
 
 /// Two items, sold on two days to two countries and to nobody knows where.
-fn trade() -> Vec<Recorded<InventoryEvent>> {
+pub fn trade() -> Vec<Recorded<InventoryEvent>> {
     History::new()
         .then("A", added(20))
         .then("B", added(10))

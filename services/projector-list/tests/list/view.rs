@@ -1,7 +1,5 @@
 //! The view `inventory_list`, proved on histories.
 
-#![allow(clippy::unwrap_used)] // helpers outside #[test] functions
-
 use chrono::{DateTime, Utc};
 use domain::inventory::{
     InventoryEvent, ItemAdded, ItemDiscontinued, ItemRenamed, ItemReturned, ItemSold, PriceChanged,
@@ -58,10 +56,10 @@ fn sales_and_receipts_of_several_items_end_in_one_row_each() {
         .build();
     ViewSpec::<InventoryList>::given(history).then_rows([
         ("A".to_owned(), row("A", 8, Status::InStock, 3, 5)),
-        ("B".to_owned(), InventoryRow {
-            unit_price_cents: 300,
-            ..row("B", 12, Status::InStock, 2, 7)
-        }),
+        (
+            "B".to_owned(),
+            InventoryRow { unit_price_cents: 300, ..row("B", 12, Status::InStock, 2, 7) },
+        ),
         ("C".to_owned(), row("C", 0, Status::Out, 2, 6)),
     ]);
 }

@@ -1,0 +1,155 @@
+//! The queries over HTTP, on a real database that the views were folded into.
+
+use std::net::SocketAddr;
+
+use domain::inventory::InventoryEvent;
+use factline_core::{Fold, Recorded};
+use factline_projection::{FoldedView, Projection, ReadGate, View};
+use factline_testkit::TestDatabase;
+use projector_stats::{
+    Gates, ProjectorStats, database::Database, inventory_stats::InventoryStats, routes,
+    sales_by_country::SalesByCountry, sales_by_day::SalesByDay, settings::Settings,
+};
+use serde_json::{Value, json};
+use service_kit::{Program, Runtime, settings::load_service};
+use sqlx::{Connection, PgConnection};
+
+use crate::views::trade;
+
+/// A listening service whose views hold a history.
+struct Office {
+    address: SocketAddr,
+    _database: TestDatabase,
+    _runtime: Runtime,
+}
+
+impl Office {
+    async fn open(test: &str, history: &[Recorded<InventoryEvent>]) -> Self {
+        let database = TestDatabase::create(test).await;
+        let given = [
+            ("FACTLINE__DATABASE__URL", database.url()),
+            ("FACTLINE__HTTP__LISTEN", "127.0.0.1:0".to_owned()),
+            ("FACTLINE__QUERY__CONSISTENCY_WAIT_MS", "0".to_owned()),
+        ];
+        let given = given.map(|(name, value)| (name.to_owned(), value));
+        let loaded = load_service::<Settings>(ProjectorStats::DEFAULTS, None, given).unwrap();
+        let (kit, settings) = loaded.settings;
+        ProjectorStats::migrate(settings.clone()).await.unwrap();
+        ProjectorStats::migrate(settings.clone()).await.expect("a second time changes nothing");
+        let pools = Database::new(&settings.database).unwrap();
+        let gate =
+            |name| ReadGate::new(pools.queries.clone(), name, vec!["factline.inventory.v1".into()]);
+        let gates = Gates {
+            inventory_stats: gate(InventoryStats::NAME),
+            sales_by_day: gate(SalesByDay::NAME),
+            sales_by_country: gate(SalesByCountry::NAME),
+        };
+        apply::<InventoryStats>(&database, history).await;
+        apply::<SalesByDay>(&database, history).await;
+        apply::<SalesByCountry>(&database, history).await;
+        let runtime = Runtime::new(kit.http);
+        let address = runtime.serve_http(routes(&settings, &pools, gates)).await.unwrap();
+        Self { address, _database: database, _runtime: runtime }
+    }
+
+    async fn get(&self, path: &str) -> (u16, Value) {
+        let answer = reqwest::get(format!("http://{}{path}", self.address)).await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+}
+
+async fn apply<V: View<Event = InventoryEvent>>(
+    database: &TestDatabase,
+    events: &[Recorded<InventoryEvent>],
+) {
+    let mut connection = PgConnection::connect(&database.url()).await.unwrap();
+    let view = FoldedView::<V>::new();
+    view.prepare(&mut connection).await.unwrap();
+    let mut tx = connection.begin().await.unwrap();
+    view.apply(&mut tx, events).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_figures_of_the_whole_inventory_are_the_sums_of_its_items() {
+    let office = Office::open("the_figures", &trade()).await;
+    let (status, figures) = office.get("/inventory/stats?limit=1").await;
+    assert_eq!(status, 200, "{figures}");
+    assert_eq!(
+        figures,
+        json!({
+            "items": 2, "units_on_hand": 19, "stock_value_cents": 19 * 255, "currency": "GBP",
+            "low_stock_count": 0, "items_sold": 2, "total_sales": 4, "units_sold": 12, "revenue_cents": 2_330,
+            "returns": 1, "units_returned": 1, "refund_cents": 255,
+            "last_sale_at": "2010-12-02T12:00:00Z",
+            "top_items": [
+                {"sku": "A", "name": "Lantern", "sales": 2, "units_sold": 8, "revenue_cents": 1_930},
+            ],
+        })
+    );
+    let (_, same) = office.get("/inventory/analytics?limit=1").await;
+    assert_eq!(same, figures);
+}
+
+#[tokio::test]
+async fn one_items_figures_are_shown_when_asked_for() {
+    let office = Office::open("one_items_figures", &trade()).await;
+    let (_, figures) = office.get("/inventory/stats?sku=B").await;
+    assert_eq!(figures["per_sku"]["sku"], "B");
+    assert_eq!(figures["per_sku"]["revenue_cents"], 400);
+    assert_eq!(figures["top_items"].as_array().unwrap().len(), 2);
+    let (status, problem) = office.get("/inventory/stats?sku=nowhere").await;
+    assert_eq!((status, &problem["code"]), (404, &"unknown_item".into()));
+}
+
+#[tokio::test]
+async fn an_empty_inventory_has_figures_too() {
+    let office = Office::open("an_empty_inventory", &[]).await;
+    let (status, figures) = office.get("/inventory/stats").await;
+    assert_eq!(status, 200, "{figures}");
+    assert_eq!((&figures["items"], &figures["revenue_cents"]), (&0.into(), &0.into()));
+    assert_eq!((&figures["currency"], &figures["top_items"]), (&Value::Null, &json!([])));
+    assert_eq!(office.get("/stats/sales").await.1, json!({"by": "day", "items": []}));
+}
+
+#[tokio::test]
+async fn sales_are_summed_up_by_day_and_by_country() {
+    let office = Office::open("sales_are_summed_up", &trade()).await;
+    let day = |day, sales, units_sold, revenue_cents| json!({"day": day, "sales": sales, "units_sold": units_sold, "revenue_cents": revenue_cents});
+    let (first, second) = (day("2010-12-01", 2, 9, 1_830), day("2010-12-02", 2, 3, 500));
+    let (_, all) = office.get("/stats/sales?by=day").await;
+    assert_eq!(all, json!({"by": "day", "items": [first, second]}));
+    let (_, one) = office.get("/stats/sales?from=2010-12-02&to=2010-12-31").await;
+    assert_eq!(one["items"], json!([second]));
+    let (_, countries) = office.get("/stats/sales?by=country").await;
+    let names = countries["items"].as_array().unwrap().iter().map(|row| row["country"].clone());
+    assert_eq!(names.collect::<Vec<_>>(), ["France", "unknown", "Norway"]);
+}
+
+#[tokio::test]
+async fn h35_parameters_that_do_not_fit_are_refused() {
+    let office = Office::open("h35_parameters", &[]).await;
+    for path in [
+        "/inventory/stats?limit=0",
+        "/inventory/stats?limit=1000000000",
+        "/stats/sales?by=hour",
+        "/stats/sales?from=yesterday",
+        "/stats/sales?by=country&from=2010-12-01",
+    ] {
+        let (status, problem) = office.get(path).await;
+        assert_eq!((status, &problem["code"]), (422, &"invalid_field".into()), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn h38_each_view_waits_for_its_own_projection() {
+    let office = Office::open("h38_each_view", &[]).await;
+    let client = reqwest::Client::new();
+    for path in ["/inventory/stats", "/stats/sales?by=day", "/stats/sales?by=country"] {
+        let request = client.get(format!("http://{}{path}", office.address));
+        let answer = request.header("consistency-token", "factline.inventory.v1:0:1");
+        let answer = answer.send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 503, "{path}");
+        assert_eq!(answer.headers()["retry-after"], "1");
+    }
+}

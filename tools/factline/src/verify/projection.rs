@@ -1,0 +1,186 @@
+//! A projection's side: its checkpoints, and which events have had their effect.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use factline_projection::inspect;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::store::Stored;
+use crate::failure::Failure;
+use crate::sources::{Projector, Topic};
+
+/// What one projection has seen of one topic, at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) service: String,
+    pub(super) projection: String,
+    pub(super) topic: String,
+    /// By partition.
+    pub(super) positions: BTreeMap<i32, i64>,
+    /// Sorted. Memory: 16 bytes an event.
+    pub(super) processed: Vec<Uuid>,
+    pub(super) parked: BTreeSet<Uuid>,
+}
+
+/// Reads everything in one snapshot, so that progress and effect belong together.
+///
+/// # Errors
+/// The database does not answer, or was never migrated.
+pub(super) async fn read(projector: &Projector) -> Result<Vec<Seen>, Failure> {
+    let mut tx = projector.database.begin().await?;
+    sqlx::query("set transaction isolation level repeatable read, read only")
+        .execute(&mut *tx)
+        .await?;
+    let rows: Vec<(String, String, i32, i64)> =
+        sqlx::query_as("select projection, topic, partition, position from projection.checkpoints")
+            .fetch_all(&mut *tx)
+            .await?;
+    let mut seen: BTreeMap<(String, String), Seen> = BTreeMap::new();
+    for (projection, topic, partition, position) in rows {
+        let key = (projection.clone(), topic.clone());
+        let one = seen.entry(key).or_insert_with(|| Seen {
+            service: projector.service.clone(),
+            projection,
+            topic,
+            ..Seen::default()
+        });
+        one.positions.insert(partition, position);
+    }
+    let mut seen: Vec<Seen> = seen.into_values().collect();
+    for one in &mut seen {
+        one.read_effects(&mut tx).await?;
+    }
+    Ok(seen)
+}
+
+/// Whether a checkpoint has not passed these heads; a projector that does not answer is not waited
+/// for.
+pub(super) async fn is_behind(projector: &Projector, heads: &[Topic]) -> bool {
+    let checkpoints = inspect::checkpoints(&projector.database).await.unwrap_or_default();
+    checkpoints.iter().any(|row| {
+        let topic = heads.iter().find(|topic| topic.name == row.topic);
+        topic.is_some_and(|topic| row.position < topic.head(row.partition))
+    })
+}
+
+impl Seen {
+    async fn read_effects(&mut self, tx: &mut PgConnection) -> Result<(), Failure> {
+        self.processed = sqlx::query_scalar(
+            "select event_id from projection.processed_events where projection = $1
+             order by event_id",
+        )
+        .bind(&self.projection)
+        .fetch_all(&mut *tx)
+        .await?;
+        let parked: Vec<Uuid> = sqlx::query_scalar(
+            "select event_id from projection.parked_events where projection = $1 and topic = $2",
+        )
+        .bind(&self.projection)
+        .bind(&self.topic)
+        .fetch_all(tx)
+        .await?;
+        self.parked = parked.into_iter().collect();
+        Ok(())
+    }
+
+    /// Everything in which it differs from the store. `head` is from before its own reading.
+    pub(super) fn differences(&self, stored: &Stored, head: &Topic) -> Vec<String> {
+        let name = &self.projection;
+        let mut differences = Vec::new();
+        let mut accounted = 0;
+        let mut without_effect = 0;
+        let mut twice = 0;
+        for (partition, position) in &self.positions {
+            if *position < head.head(*partition) {
+                let (topic, head) = (&self.topic, head.head(*partition));
+                differences.push(format!("{name}: at {position} of {head} in {topic}/{partition}"));
+            }
+            for event in (1..=*position).map(|position| stored.event(*partition, position)) {
+                let Some(event) = event else {
+                    differences.push(format!(
+                        "{name}: its checkpoint {position} of {}/{partition} is ahead of the store",
+                        self.topic
+                    ));
+                    break;
+                };
+                let processed = self.processed.binary_search(&event).is_ok();
+                let parked = self.parked.contains(&event);
+                accounted += usize::from(processed);
+                without_effect += usize::from(!processed && !parked);
+                twice += usize::from(processed && parked);
+            }
+        }
+        let unknown = self.processed.len().saturating_sub(accounted);
+        for (count, what) in [
+            (without_effect, "events up to its checkpoint had no effect"),
+            (twice, "events are both processed and parked"),
+            (unknown, "processed events are not in the store up to its checkpoint"),
+        ] {
+            if count > 0 {
+                differences.push(format!("{name}: {count} {what}"));
+            }
+        }
+        let missing = head.heads.len().saturating_sub(self.positions.len());
+        let events_without = (0..)
+            .take(head.heads.len())
+            .any(|partition| !self.positions.contains_key(&partition) && head.head(partition) > 0);
+        if events_without {
+            differences.push(format!("{name}: {missing} partitions have no checkpoint"));
+        }
+        differences
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::store::tests::stored;
+    use super::*;
+
+    fn seen(position: i64, processed: &[u128], parked: &[u128]) -> Seen {
+        Seen {
+            projection: "parcels".to_owned(),
+            topic: "t".to_owned(),
+            positions: BTreeMap::from([(0, position)]),
+            processed: processed.iter().copied().map(Uuid::from_u128).collect(),
+            parked: parked.iter().copied().map(Uuid::from_u128).collect(),
+            ..Seen::default()
+        }
+    }
+
+    fn differences(seen: &Seen) -> Vec<String> {
+        let head = Topic { name: "t".to_owned(), heads: vec![3], relayed: vec![3] };
+        seen.differences(&stored(&[1, 2, 3]), &head)
+    }
+
+    #[test]
+    fn every_event_up_to_the_checkpoint_is_processed_or_parked() {
+        assert!(differences(&seen(3, &[1, 2, 3], &[])).is_empty());
+        assert!(differences(&seen(3, &[1, 2], &[3])).is_empty());
+        assert_eq!(
+            differences(&seen(3, &[1, 2], &[])),
+            ["parcels: 1 events up to its checkpoint had no effect"]
+        );
+        assert_eq!(
+            differences(&seen(3, &[1, 2, 3], &[3])),
+            ["parcels: 1 events are both processed and parked"]
+        );
+    }
+
+    #[test]
+    fn an_effect_that_the_store_does_not_know_is_found() {
+        assert_eq!(
+            differences(&seen(3, &[1, 2, 3, 9], &[])),
+            ["parcels: 1 processed events are not in the store up to its checkpoint"]
+        );
+    }
+
+    #[test]
+    fn a_checkpoint_behind_or_ahead_of_the_store_is_found() {
+        assert_eq!(differences(&seen(2, &[1, 2], &[])), ["parcels: at 2 of 3 in t/0"]);
+        assert_eq!(
+            differences(&seen(4, &[1, 2, 3], &[])),
+            ["parcels: its checkpoint 4 of t/0 is ahead of the store"]
+        );
+    }
+}
