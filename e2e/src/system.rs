@@ -53,7 +53,7 @@ impl System {
     /// The same on a stack that the caller owns.
     pub async fn create_on(test_name: &str, stack: Addresses) -> Self {
         let prefix = unique_prefix(test_name);
-        let folder = binary("e2e").join(&prefix);
+        let folder = std::env::temp_dir().join("factline-e2e").join(&prefix);
         let system = Self {
             stack,
             prefix,
@@ -156,8 +156,12 @@ impl System {
     }
 }
 
-/// A binary beside the test's own: `cargo xtask test` builds them before.
+/// Where the services' binaries are: `cargo xtask test` keeps copies of its own, so that a demo that
+/// is built meanwhile does not change what is tested. Otherwise beside the test's own binary.
 fn binary(name: &str) -> PathBuf {
+    if let Some(folder) = std::env::var_os("FACTLINE_PROGRAMS") {
+        return PathBuf::from(folder).join(name);
+    }
     let test = std::env::current_exe().unwrap();
     let folder = test.ancestors().nth(2).unwrap_or(Path::new("."));
     folder.join(name)

@@ -80,8 +80,8 @@ $$;
 -- Appends groups of events, each group whole or not at all.
 --
 -- A group is what a batch holds for one stream: the version that its events were decided on, the
--- keys of its commands, and its events in order. It is taken unless the stream has moved past the
--- expected version or one of its keys is known. A group without events is only checked.
+-- keys of its commands, and its events in order. It is taken when the stream is exactly at the
+-- expected version and none of its keys is known. A group without events is only checked.
 -- Returns each taken event's place; the groups that are missing were not taken, except that a
 -- group without events returns one row with no position when its check held.
 --
@@ -131,6 +131,10 @@ begin
         where not exists (select from log.events e
                           where e.topic = p_topic and e.partition = g.partition
                             and e.stream_id = g.stream_id and e.version = g.expected + 1)
+          and (g.expected = 0
+               or exists (select from log.events e
+                          where e.topic = p_topic and e.partition = g.partition
+                            and e.stream_id = g.stream_id and e.version = g.expected))
           and not exists (select from known_keys k where k.grp = g.ordinal)
     ), placed as (
         select g.ordinal as grp, g.partition, g.stream_id, e.*,

@@ -25,6 +25,7 @@ use crate::{
     connection::LaneConnection,
     decision::{self, Answer, Decided},
     load::{self, Loaded},
+    migrate,
     recorded::{Placed, record},
     schemas::SchemaBook,
     snapshot,
@@ -67,6 +68,7 @@ pub(crate) struct Lane<A: Aggregate> {
     pub(crate) connection: LaneConnection,
     pub(crate) cache: Cache<A>,
     pub(crate) appended: Arc<Notify>,
+    partitions: i32,
     schema_ids: Vec<i16>,
     batch_commands: usize,
     snapshot_every: i64,
@@ -88,6 +90,7 @@ impl<A: Aggregate> Lane<A> {
             connection: LaneConnection::new(&settings.url)?,
             cache: Cache::new(settings.cached_streams),
             appended,
+            partitions: settings.partitions,
             schema_ids: Vec::new(),
             batch_commands: settings.batch_commands,
             snapshot_every: settings.snapshot_every,
@@ -262,12 +265,14 @@ impl<A: Aggregate> Lane<A> {
         self.cache.put(stream_id.clone(), after);
     }
 
-    /// The log's numbers of today's schemas; asked for once.
+    /// The log's numbers of today's schemas; asked for once, when the lane also makes sure that it
+    /// places streams as the log does.
     pub(crate) async fn schema_ids(&mut self) -> Result<&[i16], Fault> {
         if self.schema_ids.is_empty() {
             let connection = self.connection.get().await;
             let connection =
                 connection.map_err(|error| classify("connecting to the log", error))?;
+            migrate::check_partitions(connection, &self.topic, self.partitions).await?;
             self.schema_ids = self.schemas.number(connection, self.codec.schemas()).await?;
         }
         Ok(&self.schema_ids)

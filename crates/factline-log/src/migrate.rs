@@ -61,15 +61,7 @@ pub async fn ensure_topic(
         .execute(&mut *tx)
         .await
         .map_err(failed)?;
-    let (recorded,): (i32,) = sqlx::query_as("select partitions from log.topics where topic = $1")
-        .bind(topic)
-        .fetch_one(&mut *tx)
-        .await
-        .map_err(failed)?;
-    if recorded != partitions {
-        let words = format!("{topic} has {recorded} partitions for ever, not {partitions}");
-        return Err(Fault::fatal(DOING, words));
-    }
+    check_partitions(&mut tx, topic, partitions).await?;
     for table in ["log.heads", "log.relay_cursors"] {
         let fill = format!(
             "insert into {table} (topic, partition) select $1, generate_series(0, $2 - 1)
@@ -83,4 +75,30 @@ pub async fn ensure_topic(
             .map_err(failed)?;
     }
     tx.commit().await.map_err(failed)
+}
+
+/// A stream's partition follows from the number of partitions: another number would place it twice.
+///
+/// # Errors
+/// Fatal when the topic is not there or has another number of partitions.
+pub(crate) async fn check_partitions(
+    connection: &mut PgConnection,
+    topic: &str,
+    partitions: i32,
+) -> Result<(), Fault> {
+    const DOING: &str = "checking a topic's partitions";
+    let recorded: Option<(i32,)> =
+        sqlx::query_as("select partitions from log.topics where topic = $1")
+            .bind(topic)
+            .fetch_optional(connection)
+            .await
+            .map_err(|error| classify(DOING, error))?;
+    match recorded {
+        Some((recorded,)) if recorded == partitions => Ok(()),
+        Some((recorded,)) => {
+            let words = format!("{topic} has {recorded} partitions for ever, not {partitions}");
+            Err(Fault::fatal(DOING, words))
+        }
+        None => Err(Fault::fatal(DOING, format!("the log has no topic {topic}; migrate it"))),
+    }
 }

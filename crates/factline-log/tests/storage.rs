@@ -137,3 +137,33 @@ async fn migrating_twice_is_harmless_and_another_partition_count_is_refused() {
     let refused = factline_log::ensure_topic(&mut owner, &log.topic, 9).await.unwrap_err();
     assert!(refused.to_string().contains("for ever"), "{refused}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_counts_other_partitions_than_the_log_writes_nothing() {
+    let log = TestLog::create("other_count").await;
+    let settings = factline_log::LogSettings { partitions: 9, ..log.settings() };
+    let (lanes, _parts) =
+        factline_log::Lanes::<factline_testkit::parcels::Parcel>::start(&settings, &log.topic)
+            .unwrap();
+    let refused = lanes.execute(command("p", "1", pack(1))).await;
+    assert!(matches!(refused, Err(factline_log::CommandFault::Unavailable(_))), "{refused:?}");
+    assert_eq!(log.assert_dense().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_that_remembers_more_than_a_restored_log_holds_decides_again() {
+    let log = TestLog::create("restored").await;
+    let (lanes, _parts) = log.process();
+    for index in 0..3 {
+        lanes.execute(command("p", &format!("{index}"), pack(2))).await.unwrap();
+    }
+    let pool = log.pool().await;
+    sqlx::query("delete from log.events where version = 3").execute(&pool).await.unwrap();
+    sqlx::query("update log.heads set position = position - 1 where position > 0")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let done = lanes.execute(command("p", "next", pack(2))).await.unwrap();
+    assert_eq!((done.version, done.state.weight_grams), (Version(3), 6));
+    assert_eq!(log.assert_dense().await, 3);
+}

@@ -14,6 +14,7 @@ mod invoices;
 mod memory;
 mod operator;
 mod play;
+mod queue;
 mod report;
 mod services;
 mod settings;

@@ -44,13 +44,13 @@ async fn test(filter: Option<&str>) -> Result<Tally, Failure> {
     let mut interrupt = Interrupt::listen()?;
     let packages = plan::features()?;
     let features = plan::arguments(&packages);
-    let mut build = vec!["build", "--workspace", "--bins", "--tests"];
+    let mut build = vec!["build", "--workspace", "--bins", "--tests", "--examples"];
     build.extend(features.iter().map(String::as_str));
     let built = building::build(&build, &mut interrupt).await?;
     let mut options = StackOptions::new(&workspace::root(), STACK);
     options.fresh = true;
     let session = Session::begin(options, &mut interrupt).await?;
-    let surroundings = Surroundings::of(&session, &built);
+    let surroundings = Surroundings::of(&session, &built)?;
     let outcome = tokio::select! {
         outcome = run_stages(&built, &surroundings, &features, filter) => outcome,
         () = interrupt.wait() => Err(interrupted()),

@@ -5,7 +5,6 @@
 //! is answered as the first one was.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -18,6 +17,7 @@ use tokio::task::JoinSet;
 use super::catalogue::NewItem;
 use super::http::{Answer, client, command, segment};
 use super::invoices::InvoiceLine;
+use super::queue::Queue;
 use crate::failure::Failure;
 
 /// What the import has come to so far; shown while it runs.
@@ -51,14 +51,16 @@ pub(crate) struct Imported {
 }
 
 /// One request and what it is for.
+#[derive(Debug)]
 struct Request {
+    item: String,
     path: String,
     key: String,
     body: Value,
     kind: Kind,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Item,
     Sale,
@@ -78,39 +80,30 @@ pub(crate) async fn run(
 ) -> Result<Imported, Failure> {
     let client = client(in_flight)?;
     let began = Instant::now();
-    let add = items.iter().map(|item| (item.sku.as_str(), adding(item)));
-    let mut imported = send(&client, api, shards(add, in_flight), counters).await?;
-    let move_goods = lines.iter().map(|line| (line.sku.as_str(), moving(line)));
-    imported.add(send(&client, api, shards(move_goods, in_flight), counters).await?);
+    let add = items.iter().map(adding).collect();
+    let mut imported = send(&client, api, add, in_flight, counters).await?;
+    let move_goods = lines.iter().map(moving).collect();
+    imported.add(send(&client, api, move_goods, in_flight, counters).await?);
     imported.took = began.elapsed();
     Ok(imported)
-}
-
-/// Requests in so many queues, all of one item in the same.
-fn shards<'a>(
-    requests: impl Iterator<Item = (&'a str, Request)>,
-    count: usize,
-) -> Vec<Vec<Request>> {
-    let mut shards: Vec<Vec<Request>> = (0..count.max(1)).map(|_| Vec::new()).collect();
-    let hasher = BuildHasherDefault::<DefaultHasher>::default();
-    for (sku, request) in requests {
-        let shard = hasher.hash_one(sku) % shards.len() as u64;
-        if let Some(shard) = usize::try_from(shard).ok().and_then(|shard| shards.get_mut(shard)) {
-            shard.push(request);
-        }
-    }
-    shards
 }
 
 async fn send(
     client: &Client,
     api: &str,
-    shards: Vec<Vec<Request>>,
+    requests: Vec<Request>,
+    in_flight: usize,
     counters: &Arc<Counters>,
 ) -> Result<Imported, Failure> {
+    let queue = Arc::new(Queue::new(requests, |request: &Request| request.item.clone()));
     let mut workers = JoinSet::new();
-    for shard in shards {
-        workers.spawn(work(client.clone(), api.to_owned(), shard, Arc::clone(counters)));
+    for _ in 0..in_flight {
+        workers.spawn(work(
+            client.clone(),
+            api.to_owned(),
+            Arc::clone(&queue),
+            Arc::clone(counters),
+        ));
     }
     let mut sum = Imported::default();
     while let Some(done) = workers.join_next().await {
@@ -123,19 +116,22 @@ async fn send(
 async fn work(
     client: Client,
     api: String,
-    requests: Vec<Request>,
+    queue: Arc<Queue<Request>>,
     counters: Arc<Counters>,
 ) -> Result<Imported, Failure> {
     let mut imported = Imported::default();
-    for Request { path, key, body, kind } in requests {
-        let answer = command(&client, &format!("{api}{path}"), &key, &body).await?;
+    let mut next = queue.take();
+    while let Some(request) = next {
+        let Request { path, key, body, .. } = &request;
+        let answer = command(&client, &format!("{api}{path}"), key, body).await?;
         counters.answered.fetch_add(1, Ordering::Relaxed);
         let of_interest = match &answer {
             Answer::Refused(_) => &counters.refused,
             Answer::Accepted | Answer::Replayed => &counters.accepted,
         };
         of_interest.fetch_add(1, Ordering::Relaxed);
-        imported.count(kind, answer);
+        imported.count(request.kind, answer);
+        next = queue.after(&request.item);
     }
     Ok(imported)
 }
@@ -149,11 +145,11 @@ fn adding(item: &NewItem) -> Request {
         "currency": "GBP",
     });
     let (path, key) = ("/inventory".to_owned(), format!("item-{}", segment(&item.sku)));
-    Request { path, key, body, kind: Kind::Item }
+    Request { item: item.sku.clone(), path, key, body, kind: Kind::Item }
 }
 
 fn moving(line: &InvoiceLine) -> Request {
-    let sku = segment(&line.sku);
+    let (item, sku) = (line.sku.clone(), segment(&line.sku));
     let key = format!("{}-{}", segment(&line.invoice), line.number);
     let occurred_at = line.occurred_at.to_rfc3339_opts(SecondsFormat::Secs, true);
     let quantity = json!(line.quantity.unsigned_abs());
@@ -162,6 +158,7 @@ fn moving(line: &InvoiceLine) -> Request {
     if line.is_return() {
         body["reason"] = json!(reason(line));
         return Request {
+            item,
             path: format!("/inventory/{sku}/returns"),
             key,
             body,
@@ -171,7 +168,8 @@ fn moving(line: &InvoiceLine) -> Request {
     if !line.country.is_empty() {
         body["country"] = json!(line.country);
     }
-    Request { path: format!("/inventory/{sku}/sales"), key, body, kind: Kind::Sale }
+    let path = format!("/inventory/{sku}/sales");
+    Request { item, path, key, body, kind: Kind::Sale }
 }
 
 fn reason(line: &InvoiceLine) -> String {
@@ -225,28 +223,6 @@ mod tests {
             unit_price_cents: 250,
             occurred_at: chrono::DateTime::UNIX_EPOCH,
             country: "France".to_owned(),
-        }
-    }
-
-    #[test]
-    fn the_lines_of_one_item_stay_together_and_in_order() {
-        let lines: Vec<_> = (0..200).map(|n| line(n, &format!("S{}", n % 7), 1)).collect();
-        let requests = lines.iter().map(|line| (line.sku.as_str(), moving(line)));
-        for shard in shards(requests, 16) {
-            for sku in 0..7 {
-                let path = format!("/inventory/S{sku}/sales");
-                let keys: Vec<u64> = shard
-                    .iter()
-                    .filter(|request| request.path == path)
-                    .map(|request| request.key.strip_prefix("5-").unwrap().parse().unwrap())
-                    .collect();
-                assert!(
-                    keys.is_empty()
-                        || keys.len()
-                            == lines.iter().filter(|l| l.sku == format!("S{sku}")).count()
-                );
-                assert!(keys.is_sorted());
-            }
         }
     }
 

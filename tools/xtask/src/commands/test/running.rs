@@ -1,7 +1,6 @@
 //! Running test programs and passing on what they say.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -23,16 +22,21 @@ pub(crate) struct Surroundings {
 }
 
 impl Surroundings {
-    /// The session's stack and the programs that were built.
-    pub(crate) fn of(session: &Session, built: &[Built]) -> Surroundings {
-        let programs = built.iter().filter(|built| built.kind == "bin" && !built.is_test);
-        let folders: BTreeSet<&Path> =
-            programs.filter_map(|program| program.executable.parent()).collect();
-        Surroundings {
-            stack: session.record_file(),
-            stack_root: session.root().to_owned(),
-            programs: folders.first().copied().map(Path::to_owned).unwrap_or_default(),
+    /// The session's stack, and copies of the programs that were built: a demo that is built
+    /// meanwhile must not change what is tested.
+    ///
+    /// # Errors
+    /// The programs cannot be copied.
+    pub(crate) fn of(session: &Session, built: &[Built]) -> Result<Surroundings, Failure> {
+        let programs = session.root().join("programs");
+        std::fs::create_dir_all(&programs)?;
+        for program in built.iter().filter(|built| built.kind == "bin" && !built.is_test) {
+            if let Some(name) = program.executable.file_name() {
+                std::fs::copy(&program.executable, programs.join(name))?;
+            }
         }
+        let (stack, stack_root) = (session.record_file(), session.root().to_owned());
+        Ok(Surroundings { stack, stack_root, programs })
     }
 
     fn apply(&self, command: &mut Command) {
