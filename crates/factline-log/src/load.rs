@@ -38,6 +38,7 @@ const LOAD: &str = "
         select version, schema_id, payload from log.events
         where topic = $1 and partition = w.partition and stream_id = w.stream_id
           and version > coalesce(s.version, 0)
+        order by version -- so that the stream's own index is the one to read
     ) e
     order by 1, 2";
 

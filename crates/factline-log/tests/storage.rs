@@ -167,3 +167,45 @@ async fn a_lane_that_remembers_more_than_a_restored_log_holds_decides_again() {
     assert_eq!((done.version, done.state.weight_grams), (Version(3), 6));
     assert_eq!(log.assert_dense().await, 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_that_starts_on_an_empty_log_reads_a_few_index_entries_a_command_and_no_more() {
+    const COMMANDS: i64 = 400;
+    let log = TestLog::create("plans").await;
+    let (lanes, parts) = log.process();
+    for index in 0..COMMANDS {
+        lanes
+            .execute(command(&format!("p{}", index % 40), &format!("{index}"), pack(1)))
+            .await
+            .unwrap();
+    }
+    for index in 0..COMMANDS {
+        lanes
+            .execute(command(&format!("p{}", index % 40), &format!("{index}"), pack(1)))
+            .await
+            .unwrap();
+    }
+    drop(lanes);
+    for task in parts.tasks {
+        task.await.unwrap(); // its connection ends, and reports what it read
+    }
+    let pool = log.pool().await;
+    let read = factline_testkit::eventually_ok(
+        std::time::Duration::from_secs(20),
+        "the lanes' statistics arrive",
+        async || {
+            let (read,): (i64,) = sqlx::query_as(
+                "select coalesce(sum(idx_tup_read), 0)::bigint from pg_stat_user_indexes
+                 where relname = 'events'",
+            )
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+            if read >= COMMANDS { Ok(read) } else { Err(read) }
+        },
+    )
+    .await;
+    // A new command reads its stream's last version and its key; a repeat its key and its stream,
+    // 10 events long. Reading a partition for each would be a hundred times that.
+    assert!(read <= 30 * COMMANDS, "{read} index entries for {COMMANDS} commands and repeats");
+}

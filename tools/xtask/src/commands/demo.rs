@@ -28,12 +28,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
-use local_stack::StackOptions;
+use local_stack::{Ports, StackOptions};
 
 use crate::building;
 use crate::failure::Failure;
 use crate::interrupt::{Interrupt, interrupted};
 use crate::session::Session;
+use crate::stack_args::StackName;
 use crate::workspace;
 
 use memory::Memory;
@@ -42,7 +43,8 @@ use play::{Play, Programs};
 use services::SERVICES;
 
 const SHIPPED: &str = "data/online_retail_2010-12-01_06.csv.gz";
-const STACK: &str = "demo";
+/// The stack that has the usual ports.
+const USUAL: &str = "demo";
 
 /// Arguments of `demo`.
 #[derive(clap::Args, Debug)]
@@ -59,9 +61,27 @@ pub(crate) struct Args {
     /// Requests in flight at once
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
     in_flight: u16,
-    /// Let the stack and the services listen on any free ports
+    #[command(flatten)]
+    stack: StackName,
+    /// Let the stack and the services listen on any free ports, as every demo does on a stack that
+    /// is not named demo
     #[arg(long)]
     free_ports: bool,
+}
+
+impl Args {
+    fn has_free_ports(&self) -> bool {
+        self.free_ports || self.stack.name != USUAL
+    }
+
+    fn options(&self, fresh: bool) -> StackOptions {
+        let mut options = StackOptions::new(&workspace::root(), &self.stack.name);
+        options.fresh = fresh;
+        if self.has_free_ports() {
+            options.ports = Ports::FREE;
+        }
+        options
+    }
 }
 
 /// Runs the demo; with `--check` it fails when anything differs.
@@ -108,16 +128,8 @@ async fn begin(
     programs: &Programs,
     interrupt: &mut Interrupt,
 ) -> Result<Session, Failure> {
-    let options = |fresh: bool| {
-        let mut options = StackOptions::new(&workspace::root(), STACK);
-        options.fresh = fresh;
-        if args.free_ports {
-            options.ports = local_stack::Ports::FREE;
-        }
-        options
-    };
-    let session = Session::begin(options(args.fresh), interrupt).await?;
-    if !args.free_ports
+    let session = Session::begin(args.options(args.fresh), interrupt).await?;
+    if !args.has_free_ports()
         && let Err(failure) = services::check_ports()
     {
         session.end().await?;
@@ -135,7 +147,7 @@ async fn begin(
     }
     eprintln!("the stack holds more than this file's import: starting from nothing, to compare");
     session.end().await?;
-    Session::begin(options(true), interrupt).await
+    Session::begin(args.options(true), interrupt).await
 }
 
 /// The file's bytes, out of their gzip wrapping if they have one.

@@ -111,7 +111,7 @@ impl Play<'_> {
             session: &self.session,
             programs: &self.programs,
             webhook_url: &receiver.url,
-            free_ports: self.args.free_ports,
+            free_ports: self.args.has_free_ports(),
         };
         timed("databases migrated", services::migrate(&launch)).await?;
         let services = timed("services ready", Services::start(&launch)).await?;

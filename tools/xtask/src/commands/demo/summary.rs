@@ -50,7 +50,7 @@ pub(crate) fn read_models(models: &ReadModels, alerts: Alerts, delivered_now: us
     table(&mut text, "revenue by country", &models.countries, |row| row.key.clone());
     let _string_takes_all = write!(
         text,
-        "\nlow-stock alerts: {} opened, {} delivered ({delivered_now} to this demo's receiver); \
+        "\nlow-stock alerts: {} opened, {} delivered (this demo's receiver got {delivered_now} messages); \
          {} items are low now",
         alerts.opened, alerts.delivered, stats.low_stock_count,
     );
