@@ -1,7 +1,9 @@
 //! Ctrl-C and SIGTERM as an event, so that whoever holds processes can take them down first.
 
+use std::env;
 use std::fs;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 use rustix::process::{Pid, Signal as Number, kill_process};
@@ -41,13 +43,13 @@ pub(crate) fn interrupted() -> Failure {
 /// locks of the threads that were at it go with this program. Returns only when that fails.
 pub(crate) fn become_down(stack: &str) -> Failure {
     end_children();
-    // What a shell reports for a program that Ctrl-C ended.
-    const THEN_FAIL: &str = r#""$0" down --name "$1"; exit 130"#;
-    match std::env::current_exe() {
+    // A build may have put another program in this one's place since it started.
+    let running = Path::new("/proc/self/exe");
+    let own = if running.exists() { Ok(running.to_owned()) } else { env::current_exe() };
+    match own {
         Ok(own) => {
-            let mut shell = Command::new("sh");
-            shell.arg("-c").arg(THEN_FAIL).arg(own).arg(stack);
-            Failure::from(shell.exec())
+            let mut down = Command::new(own);
+            Failure::from(down.args(["down", "--interrupted", "--name", stack]).exec())
         }
         Err(error) => Failure::from(error),
     }

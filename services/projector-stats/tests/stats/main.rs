@@ -3,4 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // the words are used outside #[test] functions
 
 mod queries;
+mod recipe;
+mod returns_by_reason;
 mod views;

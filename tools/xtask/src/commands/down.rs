@@ -3,6 +3,7 @@
 use local_stack::{Component, Stack, StackOptions};
 
 use crate::failure::Failure;
+use crate::interrupt::interrupted;
 use crate::stack_args::{StackName, known_stacks};
 use crate::{strays, workspace};
 
@@ -14,6 +15,9 @@ pub(crate) struct Args {
     /// Every stack of this checkout
     #[arg(long, conflicts_with = "name")]
     all: bool,
+    /// In place of a command that was interrupted: fails as that one would
+    #[arg(long, hide = true)]
+    interrupted: bool,
 }
 
 /// Ends the stack, or all of them; one that does not run is fine.
@@ -27,7 +31,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         }
         println!("{}", sentence(&name, &Stack::end(&root)?));
     }
-    Ok(())
+    if args.interrupted { Err(interrupted()) } else { Ok(()) }
 }
 
 fn sentence(name: &str, ended: &[Component]) -> String {

@@ -118,7 +118,10 @@ pub(crate) async fn migrate(launch: &Launch<'_>) -> Result<(), Failure> {
         let log = logs.join(format!("{service}.migrate.log"));
         let mut command = launch.command(service, "migrate", File::create(&log)?)?;
         if !command.status().await?.success() {
-            return Err(died(&format!("{service} migrate"), &log));
+            let told = died(&format!("{service} migrate"), &log);
+            return Err(Failure::new(format!(
+                "{told}\n(if the data is of another version of the code, --fresh removes it)"
+            )));
         }
     }
     Ok(())
