@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_retried_create_without_an_id_meets_its_own_stream() {
-        assert_eq!(derived_stream_id("order", "k"), derived_stream_id("order", "k"));
-        assert_ne!(derived_stream_id("order", "k"), derived_stream_id("customer", "k"));
+        assert_eq!(derived_stream_id("parcel", "k"), derived_stream_id("parcel", "k"));
+        assert_ne!(derived_stream_id("parcel", "k"), derived_stream_id("carrier", "k"));
     }
 }
