@@ -1,5 +1,7 @@
 //! Bad input on a real socket: a clear problem document, and nothing lost.
 
+#![allow(clippy::unwrap_used)] // plain functions beside the tests use it too
+
 use e2e::{Answer, Client, Service, System};
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -1,5 +1,7 @@
 //! Processes that are really killed or frozen at the worst moments, and what is left of it: nothing.
 
+#![allow(clippy::unwrap_used)] // plain functions beside the tests use it too
+
 use std::{fs, time::Duration};
 
 use e2e::{Client, Process, Service, System};

@@ -1,5 +1,7 @@
 //! Kafka, the registry and Redis really killed, one after the other, on a stack of the test's own.
 
+#![allow(clippy::unwrap_used)] // plain functions beside the tests use it too
+
 use std::{path::Path, time::Duration};
 
 use e2e::{Process, Service, System};

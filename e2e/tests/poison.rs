@@ -1,6 +1,8 @@
 //! An event that does not decode: its stream is parked, every other flows, and the dead-letter
 //! topic has the record as it was.
 
+#![allow(clippy::unwrap_used)] // plain functions beside the tests use it too
+
 use std::time::Duration;
 
 use e2e::{Service, System};

@@ -1,5 +1,7 @@
 //! One system, nothing broken: what a caller of the HTTP interfaces may rely on.
 
+#![allow(clippy::unwrap_used)] // plain functions beside the tests use it too
+
 use e2e::{Client, Service, System};
 use factline_testkit::eventually_ok;
 use futures::future::join_all;

@@ -1,7 +1,7 @@
 //! Events to bytes and back: the only crate that knows Avro and the schema registry.
 //!
 //! An event is encoded once, when its command is decided; the datum is stored, and travels as it
-//! is. Kafka's wire format puts five bytes before it ([`frame`]). A consumer decodes with the
+//! is. Kafka's wire format puts five bytes before it ([`frame()`]). A consumer decodes with the
 //! *writer's* schema straight into today's structs: a field that the writer did not know takes its
 //! serde default, a field that today's struct does not know is passed over.
 

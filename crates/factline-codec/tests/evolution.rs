@@ -1,5 +1,7 @@
 //! What old, new, foreign and broken writers leave behind, read by today's structs.
 
+#![allow(clippy::unwrap_used)] // plain functions beside the tests use it too
+
 use factline_codec::{Codec, CodecFault, Encoded, MAX_DATUM_BYTES, WriterSchema};
 use factline_core::{DomainEvent, EventSchema, ReadData, Sample, WriteData};
 use serde::{Deserialize, Serialize};

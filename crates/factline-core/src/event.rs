@@ -20,7 +20,7 @@ pub struct EventSchema {
 }
 
 /// A closed set of event types: an enum with one variant a type, made by
-/// [`event_set!`](crate::event_set).
+/// [`event_set!`](crate::event_set!).
 pub trait DomainEvent: Clone + Debug + PartialEq + Send + Sync + 'static {
     /// The aggregate kind that these events belong to: topic, schema folder. Permanent.
     const KIND: &'static str;

@@ -1,9 +1,9 @@
 //! The write side: commands in over HTTP, events into the log, the log to Kafka.
 //!
-//! A request becomes a command ([`commands`]), a lane of the log decides it and appends its events
-//! (`factline-log`), and the answer tells what happened ([`answer`]). In the same process, woken by
+//! A request becomes a command (`commands`), a lane of the log decides it and appends its events
+//! (`factline-log`), and the answer tells what happened (`answer`). In the same process, woken by
 //! the lanes, the relay sends the log to Kafka (`factline-relay`). History is read from the log
-//! itself ([`history`]): it is the one question that the write side answers.
+//! itself (`history`): it is the one question that the write side answers.
 
 mod aliases;
 mod answer;

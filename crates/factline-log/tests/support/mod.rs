@@ -1,5 +1,5 @@
 //! A log of parcels in a database of the test's own.
-#![allow(dead_code)] // each test file uses its part
+#![allow(dead_code, clippy::unwrap_used)] // each test file uses its part
 
 use chrono::{DateTime, Utc};
 use factline_core::{Decide, StreamId, command_key, topic_name};

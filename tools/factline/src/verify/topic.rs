@@ -55,8 +55,8 @@ pub(super) async fn read(
     stored: &Stored,
     ends: &[Watermarks],
 ) -> Result<OnTopic, Failure> {
-    let mut found = OnTopic::default();
-    found.cut = ends.iter().map(|end| (end.partition, end.low > 0)).collect();
+    let cut = ends.iter().map(|end| (end.partition, end.low > 0)).collect();
+    let mut found = OnTopic { cut, ..OnTopic::default() };
     let mut left: BTreeMap<i32, i64> =
         ends.iter().filter(|end| end.low < end.high).map(|end| (end.partition, end.high)).collect();
     if left.is_empty() {
