@@ -113,9 +113,12 @@ impl<A: Aggregate> Lane<A> {
                 Some(group) => append_locked(&mut tx, topic, group).await?,
                 None => (Vec::new(), DateTime::UNIX_EPOCH), // every command was a repeat
             };
-        tx.commit()
-            .await
-            .map_err(|error| Failure { fault: classify(DOING, error), committing: true })?;
+        if positions.is_empty() {
+            tx.rollback().await?; // nothing was written: a commit would flush the lock to disk
+        } else {
+            let unsure = |error| Failure { fault: classify(DOING, error), committing: true };
+            tx.commit().await.map_err(unsure)?;
+        }
 
         let placed = Placed {
             topic,

@@ -14,6 +14,16 @@ impl Failure {
     pub(crate) fn new(sentence: impl Into<String>) -> Failure {
         Failure(sentence.into())
     }
+
+    /// A failure that has been told in full already.
+    pub(crate) fn already_told() -> Failure {
+        Failure(String::new())
+    }
+
+    /// Nothing is left to say about it.
+    pub(crate) fn is_told(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 impl fmt::Display for Failure {

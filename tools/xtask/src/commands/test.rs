@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let tally = runtime.block_on(test(args.filter.as_deref()))?;
     tally.failures().iter().for_each(|failure| println!("failed: {failure}"));
     println!("{tally}");
-    if tally.is_good() { Ok(()) } else { Err(Failure::new("the tests failed")) }
+    if tally.is_good() { Ok(()) } else { Err(Failure::already_told()) }
 }
 
 async fn test(filter: Option<&str>) -> Result<Tally, Failure> {
