@@ -5,8 +5,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
-use domain::inventory::{InventoryEvent, Item, KnownItem};
-use factline_codec::{Codec, StoredEvent, decode_to_json};
+use domain::inventory::{Item, KnownItem};
+use factline_codec::{StoredEvent, decode_to_json};
 use factline_core::{Fault, StreamId, Version};
 use factline_log::{StreamBound, state_at};
 use serde::Deserialize;
@@ -117,9 +117,7 @@ fn entry(stored: &StoredEvent) -> Result<Value, Problem> {
 }
 
 async fn state(app: &App, sku: &StreamId, bound: StreamBound) -> Result<Response, Problem> {
-    let codec = Codec::<InventoryEvent>::new()
-        .map_err(|error| unreadable(Fault::fatal("admitting the event schemas", error)))?;
-    let found = state_at::<Item>(&app.reader, &codec, app.items.topic(), sku, bound).await;
+    let found = state_at::<Item>(&app.reader, &app.codec, app.items.topic(), sku, bound).await;
     let (item, version) = found.map_err(unreadable)?.ok_or_else(unknown_item)?;
     let item = item.known().ok_or_else(unknown_item)?;
     let KnownItem { name, unit_price_cents, currency, reorder_point, discontinued, .. } = item;

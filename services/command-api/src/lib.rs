@@ -16,7 +16,7 @@ mod settings;
 use std::{sync::Arc, time::Duration};
 
 use domain::inventory::{InventoryEvent, Item};
-use factline_codec::Registry;
+use factline_codec::{Codec, Registry};
 use factline_core::{DomainEvent, Fault};
 use factline_log::{LaneParts, Lanes, LogReader, RelayCursors, ensure_topic};
 use factline_relay::{Relay, RelayParts, RelayStatus};
@@ -32,6 +32,7 @@ use settings::{Role, Settings};
 pub(crate) struct App {
     items: Lanes<Item>,
     reader: LogReader,
+    codec: Arc<Codec<InventoryEvent>>,
 }
 
 /// The service.
@@ -50,7 +51,8 @@ impl Program for CommandApi {
         if settings.roles.contains(&Role::Http) {
             let (items, parts) = Lanes::start(&settings.log, &topic).map_err(told)?;
             wake = parts.appended.clone();
-            let app = App { items, reader: reader.clone() };
+            let codec = Arc::new(Codec::new()?);
+            let app = App { items, reader: reader.clone(), codec };
             own_lanes(&runtime, app.items.clone(), parts);
             runtime.serve_http(routes::all(app)).await?;
         }
