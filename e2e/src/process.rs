@@ -111,10 +111,15 @@ impl Process {
 
     /// Waits until it stands still at a failpoint.
     pub async fn reached(&self, failpoint: &str) {
+        self.reached_by(1, failpoint).await;
+    }
+
+    /// Waits until so many of its tasks stand still at a failpoint.
+    pub async fn reached_by(&self, tasks: usize, failpoint: &str) {
         let line = format!("failpoint {failpoint}");
         eventually_ok(Duration::from_secs(60), &line, async || {
             let log = fs::read_to_string(&self.log).unwrap_or_default();
-            if log.contains(&line) { Ok(()) } else { Err(self.log_tail()) }
+            if log.matches(&line).count() >= tasks { Ok(()) } else { Err(self.log_tail()) }
         })
         .await;
     }

@@ -8,6 +8,8 @@ use e2e::{Client, Process, Service, System};
 use factline_testkit::{eventually, eventually_ok};
 use serde_json::{Value, json};
 
+/// That projector-stats runs; each is a consumer group of its own.
+const PROJECTIONS: usize = 3;
 /// Longer than the shortest Kafka session and everything that follows on a loaded machine.
 const SOON: Duration = Duration::from_secs(60);
 
@@ -112,21 +114,24 @@ async fn a_projector_frozen_past_its_session_with_a_batch_in_hand_changes_nothin
     let api = system.start(Service::CommandApi).await;
     add(&api.client(), "71053", 100).await;
     let gate = system.folder().join("go-on");
-    let failpoint = format!("projector_with_batch:pause_once={}", gate.display());
+    let failpoint = format!("projector_with_batch:until={}", gate.display());
     let armed = [("FACTLINE_FAILPOINT", failpoint.as_str())];
     let zombie = system.start_as(Service::Stats, "zombie", &armed).await;
-    zombie.reached("projector_with_batch").await;
+    zombie.reached_by(PROJECTIONS, "projector_with_batch").await; // each with the item's addition
     zombie.freeze();
 
     let heir = system.start_as(Service::Stats, "heir", &[]).await;
     for _ in 0..20 {
         sell(&api.client(), "71053", 2).await;
     }
-    totals_after(&heir, 20).await;
+    eventually(SOON, "the heir has passed the batches in the zombie's hands", async || {
+        heir.counter("factline_projection_events_total").await >= 21.0 * PROJECTIONS as f64
+    })
+    .await;
     fs::write(&gate, "").unwrap();
     zombie.thaw();
-    eventually(SOON, "the stale compare-and-set is refused", async || {
-        zombie.counter("factline_projection_refused_checkpoints_total").await >= 1.0
+    eventually(SOON, "the stale compare-and-sets are refused", async || {
+        zombie.counter("factline_projection_refused_checkpoints_total").await >= PROJECTIONS as f64
     })
     .await;
     sell(&api.client(), "71053", 2).await;
