@@ -28,7 +28,7 @@ mod settle;
 mod snapshot;
 
 pub use command::{Command, CommandFault, Done, Fingerprint, fingerprint};
-pub use fault::classify;
+pub use fault::{Class, class_of, classify};
 pub use lanes::{LaneParts, Lanes};
 pub use load::state_at;
 pub use migrate::{ensure_topic, migrate};
