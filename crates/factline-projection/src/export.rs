@@ -9,12 +9,12 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use factline_core::Fault;
 use factline_kafka::{Admin, Headers, KafkaSettings, Outgoing, Producer};
-use sqlx::{FromRow, PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool};
 use tokio::{sync::watch, time::timeout};
 use tracing::warn;
 
 use crate::{
-    Condition, Projection, failure::class_of, settings::ms, shared::Shared, status::Cause,
+    Condition, Projection, failure::class_of, row::row, settings::ms, shared::Shared, status::Cause,
 };
 
 /// How many rows are sent in one transaction. Their locks keep other replicas from sending them too.
@@ -50,19 +50,21 @@ const MARK_FOREIGN: &str = "
     where t.projection = $1 and t.topic = k.topic and t.partition = k.partition
       and t.record_offset = k.row_key";
 
-#[derive(Debug, FromRow)]
-struct Row {
-    topic: String,
-    partition: i32,
-    row_key: i64,
-    record_offset: Option<i64>,
-    record_at_ms: Option<i64>,
-    record_key: Option<Vec<u8>>,
-    record_value: Option<Vec<u8>>,
-    header_names: Vec<String>,
-    header_values: Vec<Option<Vec<u8>>>,
-    code: String,
-    detail: String,
+row! {
+    #[derive(Debug)]
+    struct Row {
+        topic: String,
+        partition: i32,
+        row_key: i64,
+        record_offset: Option<i64>,
+        record_at_ms: Option<i64>,
+        record_key: Option<Vec<u8>>,
+        record_value: Option<Vec<u8>>,
+        header_names: Vec<String>,
+        header_values: Vec<Option<Vec<u8>>>,
+        code: String,
+        detail: String,
+    }
 }
 
 /// See the module.

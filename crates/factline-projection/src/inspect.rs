@@ -1,81 +1,91 @@
 //! What an operator and `verify` ask about a projector's database. Plain questions, nothing changed.
 
 use chrono::{DateTime, Utc};
-use sqlx::{FromRow, PgPool};
+use sqlx::PgPool;
 use uuid::Uuid;
 
-/// A partition's checkpoint.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-#[allow(missing_docs)] // the columns of projection.checkpoints
-pub struct CheckpointRow {
-    pub projection: String,
-    pub topic: String,
-    pub partition: i32,
-    pub position: i64,
-    pub next_offset: Option<i64>,
-    pub partitions: i32,
-    pub recorded_at: Option<DateTime<Utc>>,
-    pub updated_at: DateTime<Utc>,
+use crate::row::row;
+
+row! {
+    /// A partition's checkpoint.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    #[allow(missing_docs)] // the columns of projection.checkpoints
+    pub struct CheckpointRow {
+        pub projection: String,
+        pub topic: String,
+        pub partition: i32,
+        pub position: i64,
+        pub next_offset: Option<i64>,
+        pub partitions: i32,
+        pub recorded_at: Option<DateTime<Utc>>,
+        pub updated_at: DateTime<Utc>,
+    }
 }
 
-/// A stream that stands still, with how many of its events wait.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-#[allow(missing_docs)] // the columns of projection.parked_streams
-pub struct ParkedStream {
-    pub projection: String,
-    pub topic: String,
-    pub stream_id: String,
-    pub code: String,
-    pub detail: String,
-    pub fingerprint: String,
-    pub first_position: i64,
-    pub parked_at: DateTime<Utc>,
-    pub events: i64,
+row! {
+    /// A stream that stands still, with how many of its events wait.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    #[allow(missing_docs)] // the columns of projection.parked_streams
+    pub struct ParkedStream {
+        pub projection: String,
+        pub topic: String,
+        pub stream_id: String,
+        pub code: String,
+        pub detail: String,
+        pub fingerprint: String,
+        pub first_position: i64,
+        pub parked_at: DateTime<Utc>,
+        pub events: i64,
+    }
 }
 
-/// A parked event, as it came.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-#[allow(missing_docs)] // the columns of projection.parked_events
-pub struct ParkedEvent {
-    pub projection: String,
-    pub topic: String,
-    pub partition: i32,
-    pub position: i64,
-    pub stream_id: String,
-    pub version: i64,
-    pub event_id: Uuid,
-    pub event_type: String,
-    pub record_offset: Option<i64>,
-    pub record_at_ms: Option<i64>,
-    pub record_key: Option<Vec<u8>>,
-    pub record_value: Option<Vec<u8>>,
-    pub header_names: Vec<String>,
-    pub header_values: Vec<Option<Vec<u8>>>,
-    pub schema_json: Option<String>,
-    pub code: String,
-    pub detail: String,
-    pub attempts: i32,
-    pub parked_at: DateTime<Utc>,
-    pub exported_at: Option<DateTime<Utc>>,
+row! {
+    /// A parked event, as it came.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    #[allow(missing_docs)] // the columns of projection.parked_events
+    pub struct ParkedEvent {
+        pub projection: String,
+        pub topic: String,
+        pub partition: i32,
+        pub position: i64,
+        pub stream_id: String,
+        pub version: i64,
+        pub event_id: Uuid,
+        pub event_type: String,
+        pub record_offset: Option<i64>,
+        pub record_at_ms: Option<i64>,
+        pub record_key: Option<Vec<u8>>,
+        pub record_value: Option<Vec<u8>>,
+        pub header_names: Vec<String>,
+        pub header_values: Vec<Option<Vec<u8>>>,
+        pub schema_json: Option<String>,
+        pub code: String,
+        pub detail: String,
+        pub attempts: i32,
+        pub parked_at: DateTime<Utc>,
+        pub exported_at: Option<DateTime<Utc>>,
+    }
 }
 
-/// A record that is no event, as it came.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-#[allow(missing_docs)] // the columns of projection.foreign_records
-pub struct ForeignRecord {
-    pub projection: String,
-    pub topic: String,
-    pub partition: i32,
-    pub record_offset: i64,
-    pub record_at_ms: Option<i64>,
-    pub record_key: Option<Vec<u8>>,
-    pub record_value: Option<Vec<u8>>,
-    pub header_names: Vec<String>,
-    pub header_values: Vec<Option<Vec<u8>>>,
-    pub code: String,
-    pub detail: String,
-    pub seen_at: DateTime<Utc>,
-    pub exported_at: Option<DateTime<Utc>>,
+row! {
+    /// A record that is no event, as it came.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    #[allow(missing_docs)] // the columns of projection.foreign_records
+    pub struct ForeignRecord {
+        pub projection: String,
+        pub topic: String,
+        pub partition: i32,
+        pub record_offset: i64,
+        pub record_at_ms: Option<i64>,
+        pub record_key: Option<Vec<u8>>,
+        pub record_value: Option<Vec<u8>>,
+        pub header_names: Vec<String>,
+        pub header_values: Vec<Option<Vec<u8>>>,
+        pub code: String,
+        pub detail: String,
+        pub seen_at: DateTime<Utc>,
+        pub exported_at: Option<DateTime<Utc>>,
+    }
 }
 
 /// Every checkpoint in the database, by projection, topic and partition.

@@ -32,6 +32,7 @@ mod partition;
 mod projection;
 mod projector;
 mod reading;
+mod row;
 mod schemas;
 mod setbacks;
 mod settings;
@@ -47,6 +48,11 @@ mod worker;
 
 use std::sync::LazyLock;
 
+use sqlx::{
+    SqlStr,
+    migrate::{Migration, MigrationType, Migrator},
+};
+
 pub use classify::{Place, place};
 pub use failure::{Class, class_of, class_of_fault};
 pub use fold::{Change, FoldOutcome, fold_batch};
@@ -60,8 +66,11 @@ pub use view::{FoldedView, Rows, View};
 
 /// The runtime's own tables, versions 1 to 999; a service's own migrations begin at 1001 and share
 /// the database's list of migrations.
-pub static MIGRATOR: LazyLock<sqlx::migrate::Migrator> = LazyLock::new(|| {
-    let mut migrator = sqlx::migrate!();
+pub static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
+    const RUNTIME: &str = include_str!("../migrations/0001_projection_runtime.sql");
+    let sql = SqlStr::from_static(RUNTIME);
+    let first = Migration::new(1, "projection runtime".into(), MigrationType::Simple, sql, false);
+    let mut migrator = Migrator::with_migrations(vec![first]);
     migrator.set_ignore_missing(true); // those of the service
     migrator
 });

@@ -1,12 +1,11 @@
 //! What is going on: pages of alert episodes, each with what was told of it.
 
 use chrono::{DateTime, Utc};
+use read_kit::cursor;
 use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, Postgres, QueryBuilder, types::Json};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
-
-use crate::cursor;
 
 /// Which alerts, how many.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]

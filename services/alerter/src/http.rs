@@ -1,6 +1,7 @@
 //! The query over HTTP, and its description.
 
 use axum::{Router, extract::State, response::IntoResponse, routing::get};
+use read_kit::{Reading, unanswered};
 use service_kit::{
     Problem,
     extract::{ConsistencyTokens, Json, Query},
@@ -8,13 +9,11 @@ use service_kit::{
 };
 use utoipa::OpenApi;
 
-use crate::{
-    alerts::{self, AlertQuery, Page, PageError},
-    reading::{Reading, unanswered},
-};
+use crate::alerts::{self, AlertQuery, Page, PageError};
 
-/// Every public route.
-pub(crate) fn routes(reading: Reading) -> Routes {
+/// Every public route, over a view that this process or another one keeps.
+#[must_use]
+pub fn routes(reading: Reading) -> Routes {
     let queries = Router::new().route("/alerts", get(list_alerts)).with_state(reading);
     Routes::json(queries).with_other(openapi_routes(&Api::openapi()))
 }

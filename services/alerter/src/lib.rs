@@ -3,12 +3,12 @@
 //!
 //! [`stock_watch`] is the view that the rule judges on, [`episodes`] what it writes in the same
 //! transaction, [`delivering`] what tells the receiver ([`webhook`], [`signature`],
-//! [`destination`]), [`alerts`] and [`http`] what answers.
+//! [`destination`]), [`alerts`] and [`http`] what answers; `read-kit` is what every read service
+//! has around its views.
 
 #![deny(clippy::wildcard_enum_match_arm)] // a new event must be answered for by name
 
 pub mod alerts;
-pub mod database;
 pub mod delivering;
 pub mod destination;
 pub mod episodes;
@@ -18,23 +18,24 @@ pub mod signature;
 pub mod stock_watch;
 pub mod webhook;
 
-mod cursor;
-mod projecting;
-mod reading;
-
 use std::time::Duration;
 
-use factline_projection::ReadGate;
-use service_kit::{Phase, Program, Runtime, ServiceError, http::Routes};
+use read_kit::{Database, Migration};
+use service_kit::{Phase, Program, Runtime, ServiceError};
 use utoipa::OpenApi;
 
 use crate::{
-    database::Database,
     delivering::Delivering,
-    reading::Reading,
     settings::{Role, Settings},
     stock_watch::Watch,
 };
+
+/// The service's own migrations, in order.
+const MIGRATIONS: [Migration; 1] =
+    [(1001, "alerts", include_str!("../migrations/1001_alerts.sql"))];
+
+/// One claims and one marks; a delivery under way holds none.
+const DELIVERY_CONNECTIONS: u32 = 2;
 
 /// The service.
 pub struct Alerter;
@@ -45,37 +46,31 @@ impl Program for Alerter {
     type Settings = Settings;
 
     async fn start(settings: Settings, runtime: Runtime) -> Result<(), ServiceError> {
-        let database = Database::new(&settings.database)?;
+        let read = settings.read();
+        let database = Database::new(&read.database)?;
         database.watch(&runtime);
         let watch = Watch { cooldown: Duration::from_millis(settings.alerts.cooldown_ms) };
-        let gate = projecting::begin(watch, &settings, &database, &runtime)?;
-        if settings.plays(Role::Deliver) && !settings.webhook.url.is_empty() {
-            let delivering =
-                Delivering::new(database.deliveries.clone(), settings.webhook.clone())?;
+        let reading = read_kit::begin(watch, Role::Watch, &read, &database, &runtime)?;
+        if read.plays(Role::Deliver) && !settings.webhook.url.is_empty() {
+            let pool = read_kit::pool(&read.database, "factline-deliveries", DELIVERY_CONNECTIONS)?;
+            let delivering = Delivering::new(pool, settings.webhook)?;
             let component = runtime.health.component("webhook");
             runtime.tasks.spawn(Phase::Working, "deliveries", |stop| async move {
                 delivering.run(component, stop).await;
                 Ok(())
             });
         }
-        if settings.plays(Role::Query) {
-            runtime.serve_http(routes(&settings, &database, gate)).await?;
+        if read.plays(Role::Query) {
+            runtime.serve_http(http::routes(reading)).await?;
         }
         Ok(())
     }
 
     async fn migrate(settings: Settings) -> Result<(), ServiceError> {
-        database::migrate(&settings.database).await
+        read_kit::migrate(&settings.database, &MIGRATIONS).await
     }
 
     fn openapi() -> Option<utoipa::openapi::OpenApi> {
         Some(http::Api::openapi())
     }
-}
-
-/// The public routes, over a database that this process or another one projects into.
-#[must_use]
-pub fn routes(settings: &Settings, database: &Database, gate: ReadGate) -> Routes {
-    let wait = Duration::from_millis(settings.query.consistency_wait_ms);
-    http::routes(Reading { pool: database.queries.clone(), gate, wait })
 }

@@ -3,8 +3,9 @@
 use factline_codec::RegistrySettings;
 use factline_kafka::KafkaSettings;
 use factline_projection::ProjectionSettings;
+use read_kit::{DatabaseSettings, HistorySettings, QuerySettings, ReadSettings};
 use serde::Deserialize;
-use service_kit::settings::{Secret, SettingsProblem, Validate, in_section, required, within};
+use service_kit::settings::{Secret, SettingsProblem, Validate, in_section, within};
 
 use crate::{destination, signature::SigningKey};
 
@@ -42,34 +43,6 @@ pub enum Role {
     Deliver,
     /// Answers what is going on.
     Query,
-}
-
-/// `[database]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DatabaseSettings {
-    /// The service's own database.
-    pub url: String,
-    /// Connections for queries.
-    pub max_connections: u32,
-}
-
-/// `[history]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HistorySettings {
-    /// The log's database as a role that may only read; empty: there is none.
-    pub url: String,
-    /// Connections to it.
-    pub max_connections: u32,
-}
-
-/// `[query]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct QuerySettings {
-    /// How long a query waits for what its caller has written.
-    pub consistency_wait_ms: u64,
 }
 
 /// `[alerts]`.
@@ -132,42 +105,21 @@ impl Validate for WebhookSettings {
 }
 
 impl Settings {
-    /// Whether this process has a role.
+    /// The part that every read service has.
     #[must_use]
-    pub fn plays(&self, role: Role) -> bool {
-        self.roles.contains(&role)
+    pub fn read(&self) -> ReadSettings<Role> {
+        let Self { roles, database, history, kafka, registry, projection, query, .. } =
+            self.clone();
+        ReadSettings { roles, database, history, kafka, registry, projection, query }
     }
 }
 
 impl Validate for Settings {
     fn validate(&self) -> Vec<SettingsProblem> {
-        let mut problems = Vec::new();
-        if self.roles.is_empty() {
-            problems.push(SettingsProblem::new("roles", "must name at least one role"));
-        }
-        problems.extend(required("database.url", &self.database.url));
-        problems.extend(required("registry.url", &self.registry.url));
-        // Postgres takes 100 connections by default; a process that wants more is a slip.
-        let connections = 1..=100;
-        for (key, count) in [
-            ("database.max_connections", self.database.max_connections),
-            ("history.max_connections", self.history.max_connections),
-        ] {
-            problems.extend(within(key, count, connections.clone()));
-        }
-        // A caller that waits longer is better told to come back.
-        let wait = self.query.consistency_wait_ms;
-        problems.extend(within("query.consistency_wait_ms", wait, 0..=30_000));
-        let kafka = self.kafka.problems().into_iter();
-        let kafka = kafka.map(|(key, detail)| SettingsProblem::new(key, detail)).collect();
-        problems.extend(in_section("kafka", kafka));
+        let mut problems = self.read().validate();
         problems.extend(in_section("webhook", self.webhook.validate()));
         // A month: a subject that is silent for longer would be taken for healthy.
         problems.extend(within("alerts.cooldown_ms", self.alerts.cooldown_ms, 0..=2_592_000_000));
-        problems.extend(self.projection.problems().into_iter().map(|text| {
-            let (key, detail) = text.split_once(' ').unwrap_or((&text, ""));
-            SettingsProblem::new(key, detail)
-        }));
         problems
     }
 }
@@ -190,14 +142,13 @@ mod tests {
     fn c01_every_problem_is_reported_together() {
         let bad = [
             ("FACTLINE__ROLES", "[]"),
-            ("FACTLINE__DATABASE__URL", ""),
-            ("FACTLINE__KAFKA__BROKERS", ""),
-            ("FACTLINE__PROJECTION__WORKERS", "0"),
+            ("FACTLINE__ALERTS__COOLDOWN_MS", "2592000001"),
+            ("FACTLINE__WEBHOOK__CONCURRENCY", "0"),
         ];
         let bad = bad.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let problems = load_service::<Settings>(include_str!("../config.toml"), None, bad);
         let problems = problems.unwrap_err().to_string();
-        for key in ["roles", "database.url", "kafka.brokers", "projection.workers"] {
+        for key in ["roles", "alerts.cooldown_ms", "webhook.concurrency"] {
             assert!(problems.contains(&format!("\n  {key}: ")), "{key}: {problems}");
         }
     }

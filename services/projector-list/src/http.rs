@@ -3,6 +3,7 @@
 use axum::{Router, extract::State, response::IntoResponse, routing::get};
 use factline_core::StreamId;
 use http::{HeaderValue, header};
+use read_kit::{Reading, unanswered};
 use service_kit::{
     Problem,
     extract::{ConsistencyTokens, Json, Path, Query},
@@ -10,13 +11,11 @@ use service_kit::{
 };
 use utoipa::OpenApi;
 
-use crate::{
-    inventory_list::{self, InventoryRow, Page, PageError, PageQuery},
-    reading::{Reading, unanswered},
-};
+use crate::inventory_list::{self, InventoryRow, Page, PageError, PageQuery};
 
-/// Every public route.
-pub(crate) fn routes(reading: Reading) -> Routes {
+/// Every public route, over a view that this process or another one keeps.
+#[must_use]
+pub fn routes(reading: Reading) -> Routes {
     let queries = Router::new()
         .route("/inventory", get(list_inventory))
         .route("/inventory/{sku}", get(show_item))

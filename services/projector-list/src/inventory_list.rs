@@ -5,11 +5,10 @@ use chrono::{DateTime, Utc};
 use domain::inventory::{InventoryEvent, ItemAdded, StockLevel};
 use factline_core::{Envelope, Fold, Folded, Recorded};
 use factline_projection::{Rows, View};
+use read_kit::cursor;
 use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, Postgres, QueryBuilder, types::Json};
 use utoipa::{IntoParams, ToSchema};
-
-use crate::cursor;
 
 /// The view.
 pub struct InventoryList;

@@ -2,31 +2,23 @@
 //! rows flow out over HTTP.
 //!
 //! The view is [`inventory_list`]: its row, its fold and its queries. `factline-projection` runs
-//! it; [`http`] asks it.
+//! it; [`http`] asks it; `read-kit` is what every read service has around its views.
 
 #![deny(clippy::wildcard_enum_match_arm)] // a new event must be answered for by name
 
-pub mod database;
 pub mod http;
 pub mod inventory_list;
-pub mod settings;
 
-mod cursor;
-mod projecting;
-mod reading;
-
-use std::time::Duration;
-
-use factline_projection::{FoldedView, ReadGate};
-use service_kit::{Program, Runtime, ServiceError, http::Routes};
+use factline_projection::FoldedView;
+use read_kit::{Database, Migration, ReadSettings, Role};
+use service_kit::{Program, Runtime, ServiceError};
 use utoipa::OpenApi;
 
-use crate::{
-    database::Database,
-    inventory_list::InventoryList,
-    reading::Reading,
-    settings::{Role, Settings},
-};
+use crate::inventory_list::InventoryList;
+
+/// The service's own migrations, in order.
+const MIGRATIONS: [Migration; 1] =
+    [(1001, "inventory list", include_str!("../migrations/1001_inventory_list.sql"))];
 
 /// The service.
 pub struct ProjectorList;
@@ -34,21 +26,21 @@ pub struct ProjectorList;
 impl Program for ProjectorList {
     const NAME: &'static str = "projector-list";
     const DEFAULTS: &'static str = include_str!("../config.toml");
-    type Settings = Settings;
+    type Settings = ReadSettings;
 
-    async fn start(settings: Settings, runtime: Runtime) -> Result<(), ServiceError> {
+    async fn start(settings: ReadSettings, runtime: Runtime) -> Result<(), ServiceError> {
         let database = Database::new(&settings.database)?;
         database.watch(&runtime);
         let view = FoldedView::<InventoryList>::new();
-        let gate = projecting::begin(view, &settings, &database, &runtime)?;
+        let reading = read_kit::begin(view, Role::Project, &settings, &database, &runtime)?;
         if settings.plays(Role::Query) {
-            runtime.serve_http(routes(&settings, &database, gate)).await?;
+            runtime.serve_http(http::routes(reading)).await?;
         }
         Ok(())
     }
 
-    async fn migrate(settings: Settings) -> Result<(), ServiceError> {
-        database::migrate(&settings.database).await
+    async fn migrate(settings: ReadSettings) -> Result<(), ServiceError> {
+        read_kit::migrate(&settings.database, &MIGRATIONS).await
     }
 
     fn openapi() -> Option<utoipa::openapi::OpenApi> {
@@ -56,9 +48,19 @@ impl Program for ProjectorList {
     }
 }
 
-/// The public routes, over a database that this process or another one projects into.
-#[must_use]
-pub fn routes(settings: &Settings, database: &Database, gate: ReadGate) -> Routes {
-    let wait = Duration::from_millis(settings.query.consistency_wait_ms);
-    http::routes(Reading { pool: database.queries.clone(), gate, wait })
+#[cfg(test)]
+mod tests {
+    use factline_projection::ProjectionSettings;
+    use service_kit::settings::load_service;
+
+    use super::*;
+
+    #[test]
+    fn the_reference_file_lists_exactly_the_keys_that_exist() {
+        let loaded = load_service::<ReadSettings>(ProjectorList::DEFAULTS, None, []);
+        let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
+        let (_, own) = loaded.settings;
+        let defaults = ProjectionSettings::default();
+        assert_eq!(own.projection, defaults, "the file and the code state the same defaults");
+    }
 }

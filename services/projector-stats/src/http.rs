@@ -2,6 +2,7 @@
 
 use axum::{Router, extract::State, response::IntoResponse, routing::get};
 use chrono::NaiveDate;
+use read_kit::{Reading, unanswered};
 use serde::{Deserialize, Serialize};
 use service_kit::{
     Problem,
@@ -12,21 +13,22 @@ use utoipa::{IntoParams, OpenApi, ToSchema};
 
 use crate::{
     inventory_stats::{self, StatsQuery, Totals},
-    reading::{Reading, unanswered},
     sales_by_country::{self, CountryOfSales},
     sales_by_day::{self, DayOfSales},
 };
 
 /// The views that can be asked, each with its own progress.
 #[derive(Debug, Clone)]
-pub(crate) struct Views {
-    pub(crate) inventory_stats: Reading,
-    pub(crate) sales_by_day: Reading,
-    pub(crate) sales_by_country: Reading,
+#[allow(missing_docs)] // the views' own names
+pub struct Views {
+    pub inventory_stats: Reading,
+    pub sales_by_day: Reading,
+    pub sales_by_country: Reading,
 }
 
-/// Every public route.
-pub(crate) fn routes(views: Views) -> Routes {
+/// Every public route, over views that this process or another one keeps.
+#[must_use]
+pub fn routes(views: Views) -> Routes {
     let queries = Router::new()
         .route("/inventory/stats", get(show_stats))
         .route("/inventory/analytics", get(show_stats))

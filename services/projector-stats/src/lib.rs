@@ -3,36 +3,29 @@
 //!
 //! The views are [`inventory_stats`], [`sales_by_day`] and [`sales_by_country`]: each has its row,
 //! its fold and its query in one file, and a consumer group of its own. `factline-projection` runs
-//! them; [`http`] asks them.
+//! them; [`http`] asks them; `read-kit` is what every read service has around its views.
 
 #![deny(clippy::wildcard_enum_match_arm)] // a new event must be answered for by name
 
-pub mod database;
 pub mod http;
 pub mod inventory_stats;
 pub mod sales;
 pub mod sales_by_country;
 pub mod sales_by_day;
-pub mod settings;
 
-mod projecting;
-mod reading;
-
-use std::time::Duration;
-
-use factline_projection::{FoldedView, ReadGate, View};
-use service_kit::{Program, Runtime, ServiceError, http::Routes};
+use factline_projection::{FoldedView, View};
+use read_kit::{Database, Migration, ReadSettings, Reading, Role};
+use service_kit::{Program, Runtime, ServiceError};
 use utoipa::OpenApi;
 
 use crate::{
-    database::Database,
-    http::Views,
-    inventory_stats::InventoryStats,
-    reading::Reading,
-    sales_by_country::SalesByCountry,
+    http::Views, inventory_stats::InventoryStats, sales_by_country::SalesByCountry,
     sales_by_day::SalesByDay,
-    settings::{Role, Settings},
 };
+
+/// The service's own migrations, in order.
+const MIGRATIONS: [Migration; 1] =
+    [(1001, "statistics", include_str!("../migrations/1001_statistics.sql"))];
 
 /// The service.
 pub struct ProjectorStats;
@@ -40,24 +33,20 @@ pub struct ProjectorStats;
 impl Program for ProjectorStats {
     const NAME: &'static str = "projector-stats";
     const DEFAULTS: &'static str = include_str!("../config.toml");
-    type Settings = Settings;
+    type Settings = ReadSettings;
 
-    async fn start(settings: Settings, runtime: Runtime) -> Result<(), ServiceError> {
+    async fn start(settings: ReadSettings, runtime: Runtime) -> Result<(), ServiceError> {
         let database = Database::new(&settings.database)?;
         database.watch(&runtime);
-        let gates = Gates {
-            inventory_stats: begin::<InventoryStats>(&settings, &database, &runtime)?,
-            sales_by_day: begin::<SalesByDay>(&settings, &database, &runtime)?,
-            sales_by_country: begin::<SalesByCountry>(&settings, &database, &runtime)?,
-        };
+        let views = begin_views(&settings, &database, &runtime)?;
         if settings.plays(Role::Query) {
-            runtime.serve_http(routes(&settings, &database, gates)).await?;
+            runtime.serve_http(http::routes(views)).await?;
         }
         Ok(())
     }
 
-    async fn migrate(settings: Settings) -> Result<(), ServiceError> {
-        database::migrate(&settings.database).await
+    async fn migrate(settings: ReadSettings) -> Result<(), ServiceError> {
+        read_kit::migrate(&settings.database, &MIGRATIONS).await
     }
 
     fn openapi() -> Option<utoipa::openapi::OpenApi> {
@@ -65,31 +54,43 @@ impl Program for ProjectorStats {
     }
 }
 
-fn begin<V: View>(
-    settings: &Settings,
+/// Begins every view.
+///
+/// # Errors
+/// The settings name what cannot be used.
+pub fn begin_views(
+    settings: &ReadSettings,
     database: &Database,
     runtime: &Runtime,
-) -> Result<ReadGate, ServiceError> {
-    projecting::begin(FoldedView::<V>::new(), settings, database, runtime)
-}
-
-/// How far each view is.
-#[derive(Debug, Clone)]
-#[allow(missing_docs)] // the views' own names
-pub struct Gates {
-    pub inventory_stats: ReadGate,
-    pub sales_by_day: ReadGate,
-    pub sales_by_country: ReadGate,
-}
-
-/// The public routes, over a database that this process or another one projects into.
-#[must_use]
-pub fn routes(settings: &Settings, database: &Database, gates: Gates) -> Routes {
-    let wait = Duration::from_millis(settings.query.consistency_wait_ms);
-    let reading = |gate| Reading { pool: database.queries.clone(), gate, wait };
-    http::routes(Views {
-        inventory_stats: reading(gates.inventory_stats),
-        sales_by_day: reading(gates.sales_by_day),
-        sales_by_country: reading(gates.sales_by_country),
+) -> Result<Views, ServiceError> {
+    Ok(Views {
+        inventory_stats: begin::<InventoryStats>(settings, database, runtime)?,
+        sales_by_day: begin::<SalesByDay>(settings, database, runtime)?,
+        sales_by_country: begin::<SalesByCountry>(settings, database, runtime)?,
     })
+}
+
+fn begin<V: View>(
+    settings: &ReadSettings,
+    database: &Database,
+    runtime: &Runtime,
+) -> Result<Reading, ServiceError> {
+    read_kit::begin(FoldedView::<V>::new(), Role::Project, settings, database, runtime)
+}
+
+#[cfg(test)]
+mod tests {
+    use factline_projection::ProjectionSettings;
+    use service_kit::settings::load_service;
+
+    use super::*;
+
+    #[test]
+    fn the_reference_file_lists_exactly_the_keys_that_exist() {
+        let loaded = load_service::<ReadSettings>(ProjectorStats::DEFAULTS, None, []);
+        let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
+        let (_, own) = loaded.settings;
+        let defaults = ProjectionSettings::default();
+        assert_eq!(own.projection, defaults, "the file and the code state the same defaults");
+    }
 }

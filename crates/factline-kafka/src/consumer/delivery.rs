@@ -1,8 +1,8 @@
 //! What a poll gives, as owned records by partition.
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::message::{BorrowedMessage, Message as _};
 
 use super::{Delivery, context::Context};
 use crate::Record;
@@ -21,7 +21,7 @@ pub(super) fn accept(
     held.next_offset = Some(message.offset() + 1);
     held.active_at = Instant::now();
     held.backlog.delivered(1);
-    let record = own(message, &held.id.topic);
+    let record = Record::copied(message, &held.id.topic);
     match deliveries.iter_mut().find(|one| one.id == held.id && one.epoch == held.epoch) {
         Some(delivery) => delivery.records.push(record),
         None => deliveries.push(Delivery {
@@ -29,21 +29,5 @@ pub(super) fn accept(
             epoch: held.epoch,
             records: vec![record],
         }),
-    }
-}
-
-fn own(message: &BorrowedMessage<'_>, topic: &Arc<str>) -> Record {
-    let owned = |bytes: &[u8]| bytes::Bytes::copy_from_slice(bytes);
-    let headers = message.headers().map_or_else(Vec::new, |headers| {
-        headers.iter().map(|one| (one.key.to_owned(), one.value.map(owned))).collect()
-    });
-    Record {
-        topic: Arc::clone(topic),
-        partition: message.partition(),
-        offset: message.offset(),
-        key: message.key().map(owned),
-        value: message.payload().map(owned),
-        headers,
-        timestamp_ms: message.timestamp().to_millis(),
     }
 }

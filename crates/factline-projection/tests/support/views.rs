@@ -4,7 +4,7 @@ use factline_core::{DomainEvent as _, Fold, Folded, Recorded};
 use factline_projection::{Rows, View};
 use factline_testkit::parcels::ParcelEvent;
 use serde::{Deserialize, Serialize};
-use sqlx::{FromRow, PgPool};
+use sqlx::{FromRow, PgPool, Row as _, postgres::PgRow};
 
 const TABLES: &str = "
     create table parcels (
@@ -28,12 +28,23 @@ pub async fn create_tables(pool: &PgPool) {
 /// negative weight is a bug of the view.
 pub struct Parcels;
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParcelRow {
     pub parcel: String,
     pub weight_grams: i64,
     pub sent_to: Option<String>,
     pub version: i64,
+}
+
+impl FromRow<'_, PgRow> for ParcelRow {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            parcel: row.try_get("parcel")?,
+            weight_grams: row.try_get("weight_grams")?,
+            sent_to: row.try_get("sent_to")?,
+            version: row.try_get("version")?,
+        })
+    }
 }
 
 impl Fold for Parcels {

@@ -2,10 +2,14 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use alerter::{Alerter, database::Database, routes, settings::Settings, stock_watch::StockWatch};
-use factline_core::Fold;
-use factline_projection::ReadGate;
+use alerter::{
+    Alerter,
+    http::routes,
+    settings::{Role, Settings},
+    stock_watch::Watch,
+};
 use factline_testkit::recorded;
+use read_kit::Database;
 use serde_json::{Value, json};
 use service_kit::{Program, Runtime, settings::load_service};
 
@@ -13,6 +17,7 @@ use crate::alarm::{Alarm, added, swings};
 
 async fn serve(alarm: &Alarm) -> (SocketAddr, Runtime) {
     let given = [
+        ("FACTLINE__ROLES", "query".to_owned()),
         ("FACTLINE__DATABASE__URL", alarm.database.url()),
         ("FACTLINE__HTTP__LISTEN", "127.0.0.1:0".to_owned()),
         ("FACTLINE__QUERY__CONSISTENCY_WAIT_MS", "0".to_owned()),
@@ -20,11 +25,11 @@ async fn serve(alarm: &Alarm) -> (SocketAddr, Runtime) {
     let given = given.map(|(name, value)| (name.to_owned(), value));
     let loaded = load_service::<Settings>(Alerter::DEFAULTS, None, given).unwrap();
     let (kit, settings) = loaded.settings;
-    let pools = Database::new(&settings.database).unwrap();
-    let topics = vec!["factline.inventory.v1".into()];
-    let gate = ReadGate::new(pools.queries.clone(), StockWatch::NAME, topics);
-    let runtime = Runtime::new(kit.http);
-    let address = runtime.serve_http(routes(&settings, &pools, gate)).await.unwrap();
+    let (runtime, read) = (Runtime::new(kit.http), settings.read());
+    let database = Database::new(&read.database).unwrap();
+    let watch = Watch { cooldown: Duration::ZERO };
+    let reading = read_kit::begin(watch, Role::Watch, &read, &database, &runtime).unwrap();
+    let address = runtime.serve_http(routes(reading)).await.unwrap();
     (address, runtime)
 }
 

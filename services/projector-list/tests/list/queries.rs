@@ -4,15 +4,10 @@ use std::{collections::BTreeSet, net::SocketAddr};
 
 use domain::inventory::{InventoryEvent, ItemAdded, ItemDiscontinued, ItemSold};
 use factline_core::{Fold, Recorded};
-use factline_projection::{FoldedView, Projection, ReadGate};
+use factline_projection::{FoldedView, Projection};
 use factline_testkit::{History, TestDatabase};
-use projector_list::{
-    ProjectorList,
-    database::Database,
-    inventory_list::InventoryList,
-    routes,
-    settings::{DatabaseSettings, Settings},
-};
+use projector_list::{ProjectorList, http::routes, inventory_list::InventoryList};
+use read_kit::{Database, ReadSettings, Role};
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
 use service_kit::{Program, Runtime, settings::load_service};
@@ -31,31 +26,22 @@ impl Shop {
     async fn open(test: &str, wait_ms: u64, history: Vec<Recorded<InventoryEvent>>) -> Self {
         let database = TestDatabase::create(test).await;
         let given = [
+            ("FACTLINE__ROLES", "query".to_owned()),
             ("FACTLINE__DATABASE__URL", database.url()),
             ("FACTLINE__HTTP__LISTEN", "127.0.0.1:0".to_owned()),
             ("FACTLINE__QUERY__CONSISTENCY_WAIT_MS", wait_ms.to_string()),
         ];
         let given = given.map(|(name, value)| (name.to_owned(), value));
-        let loaded = load_service::<Settings>(ProjectorList::DEFAULTS, None, given).unwrap();
+        let loaded = load_service::<ReadSettings>(ProjectorList::DEFAULTS, None, given).unwrap();
         let (kit, settings) = loaded.settings;
         ProjectorList::migrate(settings.clone()).await.unwrap();
-        let shop = Self::serve(kit.http, &settings, database).await;
+        let (runtime, pools) = (Runtime::new(kit.http), Database::new(&settings.database).unwrap());
+        let view = FoldedView::<InventoryList>::new();
+        let reading = read_kit::begin(view, Role::Project, &settings, &pools, &runtime).unwrap();
+        let address = runtime.serve_http(routes(reading)).await.unwrap();
+        let shop = Self { address, database, client: reqwest::Client::new(), _runtime: runtime };
         shop.apply(&history).await;
         shop
-    }
-
-    async fn serve(
-        http: service_kit::http::HttpSettings,
-        settings: &Settings,
-        database: TestDatabase,
-    ) -> Self {
-        let url = database.url();
-        let pools = Database::new(&DatabaseSettings { url, max_connections: 4 }).unwrap();
-        let topics = vec!["factline.inventory.v1".into()];
-        let gate = ReadGate::new(pools.queries.clone(), InventoryList::NAME, topics);
-        let runtime = Runtime::new(http);
-        let address = runtime.serve_http(routes(settings, &pools, gate)).await.unwrap();
-        Self { address, database, client: reqwest::Client::new(), _runtime: runtime }
     }
 
     /// As the projection runtime does, in small: the view's rows and the checkpoints.

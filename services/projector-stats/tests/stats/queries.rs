@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 
 use domain::inventory::InventoryEvent;
-use factline_core::{Fold, Recorded};
-use factline_projection::{FoldedView, Projection, ReadGate, View};
+use factline_core::Recorded;
+use factline_projection::{FoldedView, Projection, View};
 use factline_testkit::TestDatabase;
 use projector_stats::{
-    Gates, ProjectorStats, database::Database, inventory_stats::InventoryStats, routes,
-    sales_by_country::SalesByCountry, sales_by_day::SalesByDay, settings::Settings,
+    ProjectorStats, begin_views, http::routes, inventory_stats::InventoryStats,
+    sales_by_country::SalesByCountry, sales_by_day::SalesByDay,
 };
+use read_kit::{Database, ReadSettings};
 use serde_json::{Value, json};
 use service_kit::{Program, Runtime, settings::load_service};
 use sqlx::{Connection, PgConnection};
@@ -27,28 +28,23 @@ impl Office {
     async fn open(test: &str, history: &[Recorded<InventoryEvent>]) -> Self {
         let database = TestDatabase::create(test).await;
         let given = [
+            ("FACTLINE__ROLES", "query".to_owned()),
             ("FACTLINE__DATABASE__URL", database.url()),
             ("FACTLINE__HTTP__LISTEN", "127.0.0.1:0".to_owned()),
             ("FACTLINE__QUERY__CONSISTENCY_WAIT_MS", "0".to_owned()),
         ];
         let given = given.map(|(name, value)| (name.to_owned(), value));
-        let loaded = load_service::<Settings>(ProjectorStats::DEFAULTS, None, given).unwrap();
+        let loaded = load_service::<ReadSettings>(ProjectorStats::DEFAULTS, None, given).unwrap();
         let (kit, settings) = loaded.settings;
         ProjectorStats::migrate(settings.clone()).await.unwrap();
         ProjectorStats::migrate(settings.clone()).await.expect("a second time changes nothing");
         let pools = Database::new(&settings.database).unwrap();
-        let gate =
-            |name| ReadGate::new(pools.queries.clone(), name, vec!["factline.inventory.v1".into()]);
-        let gates = Gates {
-            inventory_stats: gate(InventoryStats::NAME),
-            sales_by_day: gate(SalesByDay::NAME),
-            sales_by_country: gate(SalesByCountry::NAME),
-        };
         apply::<InventoryStats>(&database, history).await;
         apply::<SalesByDay>(&database, history).await;
         apply::<SalesByCountry>(&database, history).await;
         let runtime = Runtime::new(kit.http);
-        let address = runtime.serve_http(routes(&settings, &pools, gates)).await.unwrap();
+        let views = begin_views(&settings, &pools, &runtime).unwrap();
+        let address = runtime.serve_http(routes(views)).await.unwrap();
         Self { address, _database: database, _runtime: runtime }
     }
 

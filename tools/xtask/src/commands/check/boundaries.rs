@@ -1,5 +1,5 @@
-//! The machinery knows no business: nothing in `crates/factline-*` and `crates/service-kit` names
-//! a noun of it.
+//! The machinery knows no business: nothing in `crates/factline-*`, `crates/service-kit` and
+//! `crates/read-kit` names a noun of it.
 
 use super::Problem;
 use super::tree::Tree;
@@ -37,7 +37,9 @@ const NOUNS: [&str; 25] = [
 /// Every line of the machinery that names a noun of the business.
 pub(crate) fn problems(tree: &Tree) -> Vec<Problem> {
     let machinery = |path: &str| {
-        path.starts_with("crates/factline-") || path.starts_with("crates/service-kit/")
+        ["crates/factline-", "crates/service-kit/", "crates/read-kit/"]
+            .iter()
+            .any(|folder| path.starts_with(folder))
     };
     let files = tree.files().filter(|(path, _)| machinery(path));
     files.flat_map(|(path, text)| in_file(path, text)).collect()

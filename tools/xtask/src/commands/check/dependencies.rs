@@ -1,5 +1,5 @@
-//! Who may depend on what: each outside system is known to one crate, and services not to each
-//! other.
+//! Who may depend on what: each outside system is known to one crate, the domain to services, and
+//! services not to each other.
 
 use std::path::Path;
 
@@ -19,11 +19,12 @@ pub(crate) struct Package {
 }
 
 /// What only one package, or one group of packages, may know.
-const RESERVED: [(&str, &str); 4] = [
+const RESERVED: [(&str, &str); 5] = [
     ("rdkafka", "factline-kafka"),
     ("apache-avro", "factline-codec"),
     ("schema_registry_converter", "factline-codec"),
     ("redis", "services"),
+    ("domain", "services"),
 ];
 
 /// What a pure domain cannot need.
@@ -127,6 +128,7 @@ mod tests {
             package("crates", "factline-kafka", &["rdkafka"]),
             package("services", "alerter", &["redis", "apache-avro"]),
             package("crates", "factline-log", &["rdkafka", "redis"]),
+            package("crates", "read-kit", &["domain"]),
             package("", "e2e", &["rdkafka"]),
         ];
         assert_eq!(
@@ -135,6 +137,7 @@ mod tests {
                 "alerter depends on apache-avro, which is for factline-codec alone",
                 "factline-log depends on rdkafka, which is for factline-kafka alone",
                 "factline-log depends on redis, which is for services alone",
+                "read-kit depends on domain, which is for services alone",
             ]
         );
     }

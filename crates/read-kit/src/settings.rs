@@ -1,4 +1,4 @@
-//! The service's own sections; `config.toml` lists every key.
+//! The sections that every read service has; the service's own `config.toml` lists every key.
 
 use factline_codec::RegistrySettings;
 use factline_kafka::KafkaSettings;
@@ -6,12 +6,13 @@ use factline_projection::ProjectionSettings;
 use serde::Deserialize;
 use service_kit::settings::{SettingsProblem, Validate, in_section, required, within};
 
-/// Everything but what every service has.
+/// Everything but what every service has. `R` is what the service calls its roles, where they are
+/// others than [`Role`].
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// What this process does.
-    pub roles: Vec<Role>,
+pub struct ReadSettings<R = Role> {
+    /// What this process does; at least one thing.
+    pub roles: Vec<R>,
     /// The read model's database.
     pub database: DatabaseSettings,
     /// Where missing positions are read.
@@ -20,7 +21,7 @@ pub struct Settings {
     pub kafka: KafkaSettings,
     /// Where unknown schemas are asked for.
     pub registry: RegistrySettings,
-    /// How the projection works.
+    /// How projections work.
     pub projection: ProjectionSettings,
     /// How queries are answered.
     pub query: QuerySettings,
@@ -40,9 +41,9 @@ pub enum Role {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DatabaseSettings {
-    /// The service's own database.
+    /// The service's own database; required.
     pub url: String,
-    /// Connections for queries.
+    /// Connections for queries, 1 to 100.
     pub max_connections: u32,
 }
 
@@ -52,7 +53,7 @@ pub struct DatabaseSettings {
 pub struct HistorySettings {
     /// The log's database as a role that may only read; empty: there is none.
     pub url: String,
-    /// Connections to it.
+    /// Connections to it, 1 to 100.
     pub max_connections: u32,
 }
 
@@ -60,19 +61,19 @@ pub struct HistorySettings {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QuerySettings {
-    /// How long a query waits for what its caller has written.
+    /// How long a query waits for what its caller has written, 0 to 30,000.
     pub consistency_wait_ms: u64,
 }
 
-impl Settings {
+impl<R: PartialEq> ReadSettings<R> {
     /// Whether this process has a role.
     #[must_use]
-    pub fn plays(&self, role: Role) -> bool {
+    pub fn plays(&self, role: R) -> bool {
         self.roles.contains(&role)
     }
 }
 
-impl Validate for Settings {
+impl<R> Validate for ReadSettings<R> {
     fn validate(&self) -> Vec<SettingsProblem> {
         let mut problems = Vec::new();
         if self.roles.is_empty() {
@@ -105,30 +106,54 @@ impl Validate for Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use service_kit::settings::load_service;
 
-    #[test]
-    fn the_reference_file_lists_exactly_the_keys_that_exist() {
-        let loaded = load_service::<Settings>(include_str!("../config.toml"), None, []);
-        let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
-        let (_, own) = loaded.settings;
-        let defaults = ProjectionSettings::default();
-        assert_eq!(own.projection, defaults, "the file and the code state the same defaults");
+    /// Sections that have no problem.
+    fn sections() -> ReadSettings {
+        let url = || "postgres://localhost/parcels".to_owned();
+        ReadSettings {
+            roles: vec![Role::Project, Role::Query],
+            database: DatabaseSettings { url: url(), max_connections: 8 },
+            history: HistorySettings { url: String::new(), max_connections: 2 },
+            kafka: KafkaSettings::default(),
+            registry: RegistrySettings { url: url(), timeout_ms: 5_000, auto_register: false },
+            projection: ProjectionSettings::default(),
+            query: QuerySettings { consistency_wait_ms: 2_000 },
+        }
+    }
+
+    fn keys(settings: &ReadSettings) -> Vec<String> {
+        settings.validate().into_iter().map(|problem| problem.key).collect()
     }
 
     #[test]
     fn c01_every_problem_is_reported_together() {
-        let bad = [
-            ("FACTLINE__ROLES", "[]"),
-            ("FACTLINE__DATABASE__URL", ""),
-            ("FACTLINE__KAFKA__BROKERS", ""),
-            ("FACTLINE__PROJECTION__WORKERS", "0"),
-        ];
-        let bad = bad.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let problems = load_service::<Settings>(include_str!("../config.toml"), None, bad);
-        let problems = problems.unwrap_err().to_string();
-        for key in ["roles", "database.url", "kafka.brokers", "projection.workers"] {
-            assert!(problems.contains(&format!("\n  {key}: ")), "{key}: {problems}");
-        }
+        assert_eq!(keys(&sections()), [""; 0]);
+        let mut bad = sections();
+        bad.roles.clear();
+        bad.database = DatabaseSettings { url: " ".to_owned(), max_connections: 0 };
+        bad.history.max_connections = 101;
+        bad.kafka.brokers.clear();
+        bad.registry.url.clear();
+        bad.projection.workers = 0;
+        bad.query.consistency_wait_ms = 30_001;
+        assert_eq!(
+            keys(&bad),
+            [
+                "roles",
+                "database.url",
+                "registry.url",
+                "database.max_connections",
+                "history.max_connections",
+                "query.consistency_wait_ms",
+                "kafka.brokers",
+                "projection.workers",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_process_plays_the_roles_that_it_was_given() {
+        let settings = ReadSettings { roles: vec![Role::Query], ..sections() };
+        assert!(settings.plays(Role::Query) && !settings.plays(Role::Project));
     }
 }

@@ -12,13 +12,13 @@ use sqlx::PgPool;
 
 /// How far the projection is: `topic:partition:position`, separated by commas. May be sent back as
 /// a `Consistency-Token`, to any replica, to see nothing older.
-pub const POSITION: HeaderName = HeaderName::from_static("projection-position");
+const POSITION: HeaderName = HeaderName::from_static("projection-position");
 /// Seconds since the newest event that the answer shows was recorded.
-pub const AGE: HeaderName = HeaderName::from_static("projection-age-seconds");
+const AGE: HeaderName = HeaderName::from_static("projection-age-seconds");
 /// An answer that is not there yet is there a moment later, or the projection is in trouble.
 const RETRY_AFTER_S: u32 = 1;
 
-/// A view that can be asked. Cheap to clone.
+/// A view that can be asked; [`begin`](crate::begin) makes it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Reading {
     /// Where its rows are.
@@ -30,7 +30,8 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Waits until the view has passed the tokens. What is read after that is at least so fresh.
+    /// Waits until the view has passed the tokens. What is read from the pool after that is at
+    /// least so fresh. Safe to cancel.
     ///
     /// # Errors
     /// The tokens are of something else (400), or the view is not there in time (503).
@@ -54,7 +55,7 @@ fn refused(error: GateError) -> Problem {
     }
 }
 
-/// The answer when the database gives none; logged here.
+/// The answer when the database gives none: 503 if time may cure it, else 500. Logged here.
 #[must_use]
 pub fn unanswered(error: &sqlx::Error) -> Problem {
     match class_of(error) {
@@ -69,7 +70,7 @@ pub fn unanswered(error: &sqlx::Error) -> Problem {
     }
 }
 
-/// How fresh an answer is, as headers.
+/// How fresh an answer is, as the headers `Projection-Position` and `Projection-Age-Seconds`.
 #[derive(Debug, Clone)]
 pub struct Fresh(Freshness);
 
@@ -84,5 +85,68 @@ impl IntoResponseParts for Fresh {
             }
         }
         Ok(parts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse;
+    use factline_core::Position;
+    use factline_projection::PartitionFreshness;
+    use http::StatusCode;
+
+    use super::*;
+
+    fn partition(partition: i32, recorded: bool) -> PartitionFreshness {
+        PartitionFreshness {
+            topic: "factline.parcel.v1".into(),
+            partition,
+            partitions: 2,
+            position: Position(7),
+            recorded_at: recorded.then(Utc::now),
+        }
+    }
+
+    fn headers(partitions: Vec<PartitionFreshness>) -> http::HeaderMap {
+        (Fresh(Freshness { partitions }), "").into_response().headers().clone()
+    }
+
+    #[test]
+    fn an_answer_says_how_far_its_view_is_and_how_old() {
+        let headers = headers(vec![partition(0, true), partition(1, false)]);
+        assert_eq!(headers[POSITION], "factline.parcel.v1:0:7, factline.parcel.v1:1:7");
+        let age_s: f64 = headers[AGE].to_str().unwrap().parse().unwrap();
+        assert!((0.0..60.0).contains(&age_s), "{age_s}");
+    }
+
+    #[test]
+    fn a_view_of_nothing_has_no_age() {
+        assert!(!headers(Vec::new()).contains_key(AGE));
+    }
+
+    #[test]
+    fn h38_a_token_ahead_of_the_view_is_503_and_one_of_something_else_400() {
+        let token = "factline.parcel.v1:1:9".parse().unwrap();
+        let ahead = refused(GateError::NotYet { token, current: Position(7) });
+        assert_eq!((ahead.status().as_u16(), ahead.code()), (503, "not_yet_consistent"));
+        let members = &ahead.document().members;
+        assert_eq!(members["partition"], "factline.parcel.v1:1");
+        assert_eq!(
+            (&members["current_position"], &members["wanted_position"]),
+            (&7.into(), &9.into())
+        );
+        let unknown = GateError::Unknown { topic: "factline.letter.v1".into(), partition: 0 };
+        let unknown = refused(unknown);
+        assert_eq!((unknown.status().as_u16(), unknown.code()), (400, "unknown_partition"));
+    }
+
+    #[test]
+    fn a_database_that_is_away_is_503_and_a_defect_is_500() {
+        let away = unanswered(&sqlx::Error::PoolTimedOut);
+        assert_eq!(away.code(), "database_unavailable");
+        assert_eq!(away.into_response().headers()["retry-after"], "1");
+        let defect = unanswered(&sqlx::Error::ColumnNotFound("weight".to_owned()));
+        assert_eq!(defect.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(defect.document().detail, None);
     }
 }

@@ -1,9 +1,8 @@
-//! Runs projections as tasks of the service: in flow settings, out flow the gates that queries wait
-//! at, and reports to readiness.
+//! Runs projections as tasks of the service: in flow settings, out flow the views that queries ask,
+//! and reports to readiness.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use domain::inventory::InventoryEvent;
 use factline_codec::Registry;
 use factline_core::DomainEvent;
 use factline_log::LogReader;
@@ -16,30 +15,49 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     database::Database,
-    settings::{Role, Settings},
+    reading::Reading,
+    settings::{HistorySettings, ReadSettings},
 };
 
-/// Begins a projection if this process projects, and gives the gate of its view in either case.
+/// Begins a projection if this process plays `role`; elsewhere another process projects. In either
+/// case its view can be asked from now on.
+///
+/// The projection's events name the topic. Its task works until the runtime stops, another reports
+/// to readiness as `projection <name>`. Whatever is away is waited for there.
 ///
 /// # Errors
-/// The settings name what cannot be used.
-pub fn begin<P: Projection>(
+/// The settings name what cannot be used, or a compiled-in schema is not admissible.
+pub fn begin<P: Projection, R: PartialEq>(
     projection: P,
-    settings: &Settings,
+    role: R,
+    settings: &ReadSettings<R>,
+    database: &Database,
+    runtime: &Runtime,
+) -> Result<Reading, ServiceError> {
+    let pool = database.queries.clone();
+    let wait = Duration::from_millis(settings.query.consistency_wait_ms);
+    let gate = if settings.plays(role) {
+        project(projection, settings, database, runtime)?
+    } else {
+        let topic = settings.kafka.topic(P::Event::KIND);
+        ReadGate::new(pool.clone(), projection.name(), vec![topic.into()])
+    };
+    Ok(Reading { pool, gate, wait })
+}
+
+fn project<P: Projection, R>(
+    projection: P,
+    settings: &ReadSettings<R>,
     database: &Database,
     runtime: &Runtime,
 ) -> Result<ReadGate, ServiceError> {
     let name = projection.name();
-    if !settings.plays(Role::Project) {
-        let topic = settings.kafka.topic(InventoryEvent::KIND);
-        return Ok(ReadGate::new(database.queries.clone(), name, vec![topic.into()]));
-    }
     let projector = Projector::new(ProjectorParts {
         projection,
         kafka: settings.kafka.clone(),
-        database: database.runtime.clone(),
+        database: database.projections.clone(),
         registry: Arc::new(Registry::new(&settings.registry)?),
-        history: history(settings)?,
+        history: history(&settings.history)?,
         settings: settings.projection.clone(),
     })?;
     let (gate, status) = (projector.gate(), projector.status());
@@ -53,11 +71,11 @@ pub fn begin<P: Projection>(
     Ok(gate)
 }
 
-fn history(settings: &Settings) -> Result<Option<Arc<dyn History>>, ServiceError> {
-    if settings.history.url.is_empty() {
+fn history(settings: &HistorySettings) -> Result<Option<Arc<dyn History>>, ServiceError> {
+    if settings.url.is_empty() {
         return Ok(None);
     }
-    let reader = LogReader::new(&settings.history.url, settings.history.max_connections)?;
+    let reader = LogReader::new(&settings.url, settings.max_connections)?;
     Ok(Some(Arc::new(reader)))
 }
 

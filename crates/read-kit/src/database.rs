@@ -6,7 +6,7 @@ use factline_projection::MIGRATOR;
 use service_kit::{Component, Phase, Runtime, ServiceError};
 use sqlx::{
     Connection, PgConnection, PgPool, Postgres,
-    migrate::{MigrateDatabase, Migration, MigrationType, Migrator},
+    migrate::{MigrateDatabase, MigrationType, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio_util::sync::CancellationToken;
@@ -18,25 +18,22 @@ const ACQUIRE_WITHIN: Duration = Duration::from_secs(1);
 /// No query of ours takes a tenth of this; a runaway one must not hold its connection.
 const STATEMENT_TIMEOUT_MS: &str = "5000";
 /// What the projection runtime needs beside its workers, and one for whoever waits for a token.
-const RUNTIME_CONNECTIONS: u32 = 4;
-/// One claims and one marks; a delivery under way holds none.
-const DELIVERY_CONNECTIONS: u32 = 2;
+const PROJECTION_CONNECTIONS: u32 = 4;
 /// How often the database's health is asked for; readiness is at most this old.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// The service's own migrations, in order; the versions begin at 1001, behind the runtime's.
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1001, "alerts", include_str!("../migrations/1001_alerts.sql"))];
+/// One step of a service's own schema: its version, from 1001 on, behind the runtime's; its name;
+/// its SQL. Permanent once it has run anywhere.
+pub type Migration = (i64, &'static str, &'static str);
 
-/// A pool for each kind of work, so that none can starve another.
+/// Two pools, so that queries and projections cannot starve each other. A service with more kinds
+/// of work opens a [`pool`] for each.
 #[derive(Debug, Clone)]
 pub struct Database {
     /// For queries: can change nothing.
     pub queries: PgPool,
     /// For the projection runtime.
-    pub runtime: PgPool,
-    /// For deliveries.
-    pub deliveries: PgPool,
+    pub projections: PgPool,
 }
 
 impl Database {
@@ -45,20 +42,13 @@ impl Database {
     /// # Errors
     /// The address cannot be read.
     pub fn new(settings: &DatabaseSettings) -> Result<Self, ServiceError> {
-        let options = PgConnectOptions::from_str(&settings.url)?.options([("timezone", "UTC")]);
-        let pool = |connections| {
-            PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_WITHIN)
-        };
-        let queries = options.clone().application_name("factline-queries").options([
+        let queries = options(settings, "factline-queries")?.options([
             ("default_transaction_read_only", "on"),
             ("statement_timeout", STATEMENT_TIMEOUT_MS),
         ]);
-        let runtime = options.clone().application_name("factline-projection");
-        let deliveries = options.application_name("factline-deliveries");
         Ok(Self {
-            queries: pool(settings.max_connections).connect_lazy_with(queries),
-            runtime: pool(RUNTIME_CONNECTIONS).connect_lazy_with(runtime),
-            deliveries: pool(DELIVERY_CONNECTIONS).connect_lazy_with(deliveries),
+            queries: lazy(queries, settings.max_connections),
+            projections: pool(settings, "factline-projection", PROJECTION_CONNECTIONS)?,
         })
     }
 
@@ -69,6 +59,29 @@ impl Database {
             .tasks
             .spawn(Phase::Watching, "database health", |stop| watch(pool, component, stop));
     }
+}
+
+/// A pool for work that is neither a query nor a projection, at most so many connections wide;
+/// `name` is how the database lists them. Opens nothing yet.
+///
+/// # Errors
+/// The address cannot be read.
+pub fn pool(
+    settings: &DatabaseSettings,
+    name: &str,
+    connections: u32,
+) -> Result<PgPool, ServiceError> {
+    Ok(lazy(options(settings, name)?, connections))
+}
+
+fn options(settings: &DatabaseSettings, name: &str) -> Result<PgConnectOptions, ServiceError> {
+    let options = PgConnectOptions::from_str(&settings.url)?;
+    Ok(options.application_name(name).options([("timezone", "UTC")]))
+}
+
+fn lazy(options: PgConnectOptions, connections: u32) -> PgPool {
+    let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_WITHIN);
+    pool.connect_lazy_with(options)
 }
 
 async fn watch(
@@ -86,11 +99,15 @@ async fn watch(
     Ok(())
 }
 
-/// Creates the database if it is missing and brings its schema up to date.
+/// Creates the database if it is missing and brings its schema up to date: the projection
+/// runtime's, then the service's own. A second time changes nothing.
 ///
 /// # Errors
-/// The database refuses or cannot be reached.
-pub async fn migrate(settings: &DatabaseSettings) -> Result<(), ServiceError> {
+/// The database refuses or cannot be reached. What was migrated before stays.
+pub async fn migrate(
+    settings: &DatabaseSettings,
+    migrations: &[Migration],
+) -> Result<(), ServiceError> {
     let url = &settings.url;
     if !Postgres::database_exists(url).await?
         && let Err(error) = Postgres::create_database(url).await
@@ -100,16 +117,16 @@ pub async fn migrate(settings: &DatabaseSettings) -> Result<(), ServiceError> {
     }
     let mut connection = PgConnection::connect(url).await?;
     MIGRATOR.run(&mut connection).await?;
-    migrator().run(&mut connection).await?;
+    migrator(migrations).run(&mut connection).await?;
     Ok(connection.close().await?)
 }
 
-fn migrator() -> Migrator {
-    let migrations = MIGRATIONS.map(|(version, name, sql)| {
-        let sql = sqlx::SqlStr::from_static(sql);
-        Migration::new(version, name.into(), MigrationType::Simple, sql, false)
+fn migrator(migrations: &[Migration]) -> Migrator {
+    let migrations = migrations.iter().map(|(version, name, sql)| {
+        let (name, sql) = ((*name).into(), sqlx::SqlStr::from_static(sql));
+        sqlx::migrate::Migration::new(*version, name, MigrationType::Simple, sql, false)
     });
-    let mut migrator = Migrator::with_migrations(migrations.into());
+    let mut migrator = Migrator::with_migrations(migrations.collect());
     migrator.set_ignore_missing(true); // those of the runtime
     migrator
 }

@@ -1,4 +1,4 @@
-//! Page cursors: the place where a page ended goes in with the query it belongs to; an opaque text
+//! Cursors for pages: the place where a page ended goes in with the query it belongs to; an opaque text
 //! comes out that only the same query takes back.
 //!
 //! A cursor carries a digest over the query and the place. It is no signature: whoever computes the
@@ -16,7 +16,7 @@ pub struct MalformedCursor;
 
 const DIGEST_BYTES: usize = 16;
 
-/// A cursor for `place`, bound to the query.
+/// A cursor for `place`, bound to the query: base64 without padding, safe in an address.
 pub fn seal(query: &str, place: &impl Serialize) -> String {
     let place = serde_json::to_string(place).unwrap_or_default(); // texts, numbers and times only
     let mut bytes = digest(query, &place).into_bytes().to_vec();
@@ -57,7 +57,7 @@ mod tests {
     fn h34_a_cursor_that_is_forged_cut_or_of_another_query_is_refused() {
         let cursor = seal("by name", &("käse", 7));
         let refused = |query, cursor: &str| open::<(String, i64)>(query, cursor).is_err();
-        assert!(refused("by price", &cursor));
+        assert!(refused("by weight", &cursor));
         assert!(refused("by name", &cursor[..cursor.len() - 2]));
         assert!(refused("by name", &cursor.replacen(&cursor[..2], "AA", 1)));
         for nonsense in ["", "AAAA", "not base64!", "????", &"A".repeat(8_000)] {

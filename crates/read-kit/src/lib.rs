@@ -1,0 +1,25 @@
+//! What every read service has around its views, and no business: settings and roles, a migrated
+//! database, projections at work, queries that say how fresh they are, cursors for pages.
+//!
+//! In flow a service's migrations and its projections, whose events name the topics; out flows a
+//! [`Reading`] for each view, which the service's queries ask. A service that starts
+//!
+//! 1. opens its [`Database`] and has it watched,
+//! 2. [`begin`]s each of its views,
+//! 3. serves its routes with what it got, in a process that has the role for it.
+//!
+//! `services/projector-list/src/lib.rs` is the shortest one.
+
+#![deny(clippy::wildcard_enum_match_arm)] // a new kind of failure must be answered for by name
+
+pub mod cursor;
+
+mod database;
+mod projecting;
+mod reading;
+mod settings;
+
+pub use database::{Database, Migration, migrate, pool};
+pub use projecting::begin;
+pub use reading::{Fresh, Reading, unanswered};
+pub use settings::{DatabaseSettings, HistorySettings, QuerySettings, ReadSettings, Role};
