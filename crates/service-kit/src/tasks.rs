@@ -207,13 +207,14 @@ mod tests {
         assert_eq!(*order.lock().unwrap(), ["http", "sorter", "admin"]);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_task_that_does_not_stop_is_aborted_and_named() {
+        let impatient = ShutdownSettings { finish_ms: 0, ..SETTINGS };
         let shutdown = Shutdown::new();
         let tasks = Tasks::new(shutdown.clone());
         tasks.spawn(Phase::Working, "sorter", |_stop| std::future::pending());
         shutdown.request("the test");
-        let error = tasks.supervise(&SETTINGS).await.unwrap_err();
+        let error = tasks.supervise(&impatient).await.unwrap_err();
         assert_eq!(error.to_string(), "task sorter did not stop in time");
     }
 }
