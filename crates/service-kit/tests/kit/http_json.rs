@@ -1,9 +1,6 @@
 //! Bodies: what is not JSON, what is not in our vocabulary, what does not fit (hazards 6.1).
-#![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests, outside a #[test]
 
-mod support;
-
-use support::Server;
+use crate::support::Server;
 
 const FITTING: &str = r#"{"address":"Dock 4","weight_grams":120}"#;
 

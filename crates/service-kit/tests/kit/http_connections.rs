@@ -1,11 +1,8 @@
 //! Connections: sizes, slowness, smuggling, draining (hazards 6.1).
-#![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests, outside a #[test]
-
-mod support;
 
 use std::time::Duration;
 
-use support::{Server, settings};
+use crate::support::{Server, settings};
 use tokio::time::Instant;
 
 const LIMIT: usize = 64 * 1024;
@@ -100,7 +97,7 @@ async fn h30_a_head_that_dribbles_is_cut_off() {
     let began = Instant::now();
     let tick = Duration::from_millis(5); // how it dribbles, not what is waited for
     while tokio::time::timeout(tick, connection.closed()).await.is_err() {
-        assert!(began.elapsed() < support::DEADLINE, "dribbling keeps the connection open");
+        assert!(began.elapsed() < crate::support::DEADLINE, "dribbling keeps the connection open");
         connection.send("y").await;
     }
     server.stop().await;

@@ -1,12 +1,9 @@
 //! What a projection does with a healthy log: everything once, whatever is repeated, interrupted or
 //! shared with another process.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on has to end
-
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{EventsByType, PARTITIONS, SOON, World, rewind};
 use factline_core::Token;
 use factline_kafka::Admin;
 use factline_projection::{Condition, FoldedView, GateError};
@@ -14,7 +11,6 @@ use factline_testkit::{
     eventually_ok,
     parcels::{lost, packed, sent},
 };
-use support::{EventsByType, PARTITIONS, SOON, World, rewind};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_are_applied_in_order_and_the_next_offset_is_committed() {

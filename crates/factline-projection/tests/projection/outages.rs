@@ -1,16 +1,12 @@
 //! What is outside breaks: the projection waits, says so, and goes on by itself. Nothing is parked.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on has to end
-
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::{Parcels, SOON, World, pool};
 use factline_codec::{Registry, RegistrySettings};
 use factline_kafka::KafkaSettings;
 use factline_projection::{Condition, FoldedView, ProjectionSettings};
 use factline_testkit::{FaultProxy, parcels::packed};
-use support::{Parcels, SOON, World, pool};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_goes_away_and_comes_back_costs_nothing() {

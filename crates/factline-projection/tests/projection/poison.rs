@@ -1,15 +1,11 @@
 //! Events that cannot be applied, and records that are no events: their streams stand still, all
 //! others flow, and nothing is lost.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on has to end
-
-mod support;
-
+use crate::support::{Parcels, World, read_topic};
 use bytes::Bytes;
 use factline_kafka::Outgoing;
 use factline_projection::{Condition, FoldedView, ProjectionSettings};
 use factline_testkit::parcels::{ParcelEvent, lost, packed, sent};
-use support::{Parcels, World, read_topic};
 
 /// Three neighbours in one partition; the middle one's events are poisoned at `at` of four.
 async fn poisoned_at(test: &str, at: usize, poison: ParcelEvent, code: &str) {
@@ -122,7 +118,7 @@ async fn the_dead_letter_carries_key_value_and_headers_untouched_and_says_why() 
     assert_eq!(stranger.0.headers[..2], foreign.headers[..]);
     assert_eq!(stranger.text("kafka_dlt-exception-fqcn").as_deref(), Some("key_missing"));
     let exported = "select count(*) from projection.parked_events where exported_at is not null";
-    factline_testkit::eventually(support::SOON, "the rows are marked", async || {
+    factline_testkit::eventually(crate::support::SOON, "the rows are marked", async || {
         world.count(exported).await == 1
     })
     .await;
@@ -213,7 +209,7 @@ async fn v05_an_id_of_another_event_type_parks_the_stream() {
     disguised.partition = original.partition;
     world.send_raw(vec![disguised]).await;
     let token = event.envelope.token();
-    projector.gate.wait_for(&[token], support::SOON).await.unwrap();
+    projector.gate.wait_for(&[token], crate::support::SOON).await.unwrap();
     assert_eq!(world.parked().await, [("a".to_owned(), "type_mismatch".to_owned())]);
     projector.stop().await;
 }

@@ -1,16 +1,12 @@
 //! Order on the topic is not what it should be: holes, forks, other owners, lost offsets.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on has to end
-
-mod support;
-
+use crate::support::{PARTITIONS, Parcels, SOON, World};
 use factline_core::partition_for;
 use factline_projection::{Condition, FoldedView};
 use factline_testkit::{
     eventually,
     parcels::{packed, sent},
 };
-use support::{PARTITIONS, Parcels, SOON, World};
 use uuid::Uuid;
 
 #[tokio::test(flavor = "multi_thread")]

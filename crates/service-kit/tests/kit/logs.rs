@@ -1,5 +1,4 @@
 //! Logs: one event is one line, whatever its values hold (hazards 6.1, H20).
-#![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests, outside a #[test]
 
 use std::{
     io,

@@ -118,7 +118,7 @@ async fn panics() -> &'static str {
 }
 
 pub fn settings() -> HttpSettings {
-    let loaded = load_from::<KitSettings>(include_str!("../../config.toml"), None, []);
+    let loaded = load_from::<KitSettings>(include_str!("../../../config.toml"), None, []);
     let mut http = loaded.unwrap().settings.http;
     http.listen = "127.0.0.1:0".parse().unwrap();
     http

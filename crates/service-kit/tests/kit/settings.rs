@@ -1,5 +1,4 @@
 //! Settings: layers, and everything that can be wrong with them, at once (hazards 6.5).
-#![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests, outside a #[test]
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
@@ -169,7 +168,7 @@ fn c01_everything_that_is_wrong_is_reported_at_once() {
 
 #[test]
 fn c01_problems_of_the_kits_sections_and_the_services_stand_together() {
-    let defaults = format!("{DEFAULTS}\n{}", include_str!("../config.toml"));
+    let defaults = format!("{DEFAULTS}\n{}", include_str!("../../config.toml"));
     let environment = [
         ("FACTLINE__HTTP__MAX_HEADERS".to_owned(), "0".to_owned()),
         ("FACTLINE__TELEMETRY__FORMAT".to_owned(), "loud".to_owned()),

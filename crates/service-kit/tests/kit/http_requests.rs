@@ -1,13 +1,10 @@
 //! Requests: routes, headers, identity, overload (hazards 6.1).
-#![allow(clippy::unwrap_used, clippy::expect_used)] // helpers of tests, outside a #[test]
-
-mod support;
 
 use std::{sync::atomic::Ordering, time::Duration};
 
+use crate::support::{Depot, Server, settings};
 use axum::{Router, routing::get};
 use service_kit::http::{InFlight, Routes, openapi_routes};
-use support::{Depot, Server, settings};
 
 #[tokio::test]
 async fn h04_a_caller_that_accepts_no_json_gets_406_before_any_work() {
@@ -93,7 +90,7 @@ async fn h33_over_the_bound_a_request_waits_a_moment_then_gets_503_with_retry_af
 async fn a_class_of_routes_can_be_bounded_by_itself() {
     let depot = Depot::default();
     let class = InFlight::new(1, Duration::from_millis(20));
-    let bounded = class.bound(support::routes(depot.clone()));
+    let bounded = class.bound(crate::support::routes(depot.clone()));
     let router = Router::new().route("/free", get(|| async { "free" })).merge(bounded);
     let server = Server::start_routes(settings(), Routes::json(router), depot).await;
     let mut first = server.connect().await;
@@ -198,7 +195,8 @@ async fn a_panic_is_500_and_tells_nothing() {
 async fn the_documentation_is_served_without_another_host() {
     let document = utoipa::openapi::OpenApiBuilder::new().build();
     let depot = Depot::default();
-    let routes = Routes::json(support::routes(depot.clone())).with_other(openapi_routes(&document));
+    let routes =
+        Routes::json(crate::support::routes(depot.clone())).with_other(openapi_routes(&document));
     let server = Server::start_routes(settings(), routes, depot).await;
     let page = server.get("/docs", "accept: text/html\r\n").await;
     assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));

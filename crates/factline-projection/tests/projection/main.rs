@@ -1,0 +1,9 @@
+//! The projection runtime on the real broker, registry and database.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on has to end
+
+mod following;
+mod holes;
+mod outages;
+mod poison;
+mod support;
