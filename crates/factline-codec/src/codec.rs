@@ -3,7 +3,7 @@
 use std::{marker::PhantomData, sync::Arc};
 
 use apache_avro::writer::datum::GenericDatumWriter;
-use factline_core::{DomainEvent, ReadData, WriteData};
+use factline_core::{DomainEvent, EventSchema, ReadData, WriteData};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{CodecFault, MAX_ALLOCATION_BYTES, WriterSchema, schema::check_size};
@@ -11,6 +11,7 @@ use crate::{CodecFault, MAX_ALLOCATION_BYTES, WriterSchema, schema::check_size};
 /// Encodes and decodes one event set. Built once, shared, never locked.
 pub struct Codec<E> {
     schemas: Vec<Arc<WriterSchema>>,
+    older: Vec<Arc<WriterSchema>>,
     writers: Vec<GenericDatumWriter<'static>>,
     events: PhantomData<fn() -> E>,
 }
@@ -32,16 +33,14 @@ impl<E: DomainEvent> Codec<E> {
     pub fn new() -> Result<Self, CodecFault> {
         // Process-wide and set once; the first caller wins, and every caller says the same.
         apache_avro::util::max_allocation_bytes(MAX_ALLOCATION_BYTES);
-        let schemas = E::SCHEMAS
-            .iter()
-            .map(|schema| WriterSchema::admit(schema.json))
-            .collect::<Result<Vec<_>, _>>()?;
+        let schemas = admit_all(E::SCHEMAS)?;
+        let older = admit_all(E::OLDER)?;
         let writers = schemas
             .iter()
             .map(|schema| GenericDatumWriter::builder(schema.schema()).build())
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| CodecFault::InadmissibleSchema(error.to_string()))?;
-        Ok(Self { schemas, writers, events: PhantomData })
+        Ok(Self { schemas, older, writers, events: PhantomData })
     }
 
     /// Today's schemas, in the order of [`DomainEvent::SCHEMAS`].
@@ -59,17 +58,27 @@ impl<E: DomainEvent> Codec<E> {
         Ok(Encoded { schema_index, datum })
     }
 
-    /// Decodes a datum that `writer` wrote into today's event of the same name.
+    /// Decodes a datum that `writer` wrote into today's event of the same name. What an older
+    /// version wrote is brought up on the way; the datum itself stays as it is.
     ///
     /// # Errors
     /// [`CodecFault::ForeignSchema`] when no event has that name; otherwise what is wrong with the
     /// bytes. None of it can succeed later: a decode fault is poison.
     pub fn decode(&self, writer: &WriterSchema, datum: &[u8]) -> Result<E, CodecFault> {
+        let data = Data { writer, datum };
+        if let Some(older) = self.older.iter().position(|older| older.writes_as(writer)) {
+            return E::read_older(older, data);
+        }
         let name = writer.full_name();
-        let index = self.schemas.iter().position(|known| known.full_name() == name);
-        let index = index.ok_or_else(|| CodecFault::ForeignSchema(name.to_string()))?;
-        E::read(index, Data { writer, datum })
+        match self.schemas.iter().position(|known| known.full_name() == name) {
+            Some(index) => E::read(index, data),
+            None => Err(data.unknown()),
+        }
     }
+}
+
+fn admit_all(schemas: &[EventSchema]) -> Result<Vec<Arc<WriterSchema>>, CodecFault> {
+    schemas.iter().map(|schema| WriterSchema::admit(schema.json)).collect()
 }
 
 struct Datum<'a>(&'a GenericDatumWriter<'static>);

@@ -18,6 +18,9 @@ pub enum CodecFault {
     /// The schema is not Avro, not a record, recursive, or could expand without bound.
     #[error("the schema is not admissible: {0}")]
     InadmissibleSchema(String),
+    /// Two versions of one record cannot read each other's data.
+    #[error("the versions are not compatible: {0}")]
+    Incompatible(String),
     /// A record of another name than any event that is known here.
     #[error("no event is called {0}")]
     ForeignSchema(String),
@@ -37,6 +40,7 @@ impl CodecFault {
             Self::BadMagic => "bad_magic",
             Self::TooLarge { .. } => "too_large",
             Self::InadmissibleSchema(_) => "inadmissible_schema",
+            Self::Incompatible(_) => "incompatible_schema",
             Self::ForeignSchema(_) => "foreign_schema",
             Self::DataMismatch(_) => "data_mismatch",
             Self::TrailingBytes(_) => "trailing_bytes",

@@ -3,7 +3,12 @@
 //! An event is encoded once, when its command is decided; the datum is stored, and travels as it
 //! is. Kafka's wire format puts five bytes before it ([`frame()`]). A consumer decodes with the
 //! *writer's* schema straight into today's structs: a field that the writer did not know takes its
-//! serde default, a field that today's struct does not know is passed over.
+//! serde default, a field that today's struct does not know is passed over. Where that is not
+//! enough, the event set names the older version ([`DomainEvent::OLDER`]): its data is decoded into
+//! the struct that it once was and brought up step by step. The store and Kafka are both read through
+//! [`Codec::decode`], so there is no second place where that could be forgotten.
+//!
+//! [`DomainEvent::OLDER`]: factline_core::DomainEvent::OLDER
 
 mod admission;
 mod codec;

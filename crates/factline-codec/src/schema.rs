@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use apache_avro::{Schema, reader::datum::GenericDatumReader, types::Value};
+use apache_avro::{
+    Schema, reader::datum::GenericDatumReader, schema_compatibility::SchemaCompatibility,
+    types::Value,
+};
 use bytes::Bytes;
 use factline_core::Envelope;
 use serde::de::DeserializeOwned;
@@ -20,6 +23,8 @@ pub fn subject(topic: &str, full_name: &str) -> String {
 pub struct WriterSchema {
     full_name: Arc<str>,
     json: Arc<str>,
+    /// Avro's Parsing Canonical Form: what of the schema decides about the bytes.
+    canonical: String,
     schema: &'static Schema,
     reader: GenericDatumReader<'static>,
 }
@@ -35,8 +40,8 @@ impl WriterSchema {
         let reader = GenericDatumReader::builder(schema)
             .build()
             .map_err(|error| CodecFault::InadmissibleSchema(error.to_string()))?;
-        let (full_name, json) = (full_name.into(), json.into());
-        Ok(Arc::new(Self { full_name, json, schema, reader }))
+        let (full_name, json, canonical) = (full_name.into(), json.into(), schema.canonical_form());
+        Ok(Arc::new(Self { full_name, json, canonical, schema, reader }))
     }
 
     /// `factline.parcel.ParcelSent`.
@@ -49,6 +54,24 @@ impl WriterSchema {
     #[must_use]
     pub fn json(&self) -> &str {
         &self.json
+    }
+
+    /// Whether both write the same bytes for the same record, however their texts are spelled: a
+    /// registry may give a schema back without its documentation and in another order.
+    #[must_use]
+    pub fn writes_as(&self, other: &Self) -> bool {
+        self.full_name == other.full_name && self.canonical == other.canonical
+    }
+
+    /// What FULL compatibility asks of two versions of one record: whatever either wrote, the other
+    /// reads.
+    ///
+    /// # Errors
+    /// [`CodecFault::Incompatible`].
+    pub fn check_compatible(&self, other: &Self) -> Result<(), CodecFault> {
+        SchemaCompatibility::mutual_read(self.schema, other.schema)
+            .map(|_| ())
+            .map_err(|error| CodecFault::Incompatible(error.to_string()))
     }
 
     pub(crate) fn schema(&self) -> &'static Schema {

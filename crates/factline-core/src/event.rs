@@ -26,6 +26,9 @@ pub trait DomainEvent: Clone + Debug + PartialEq + Send + Sync + 'static {
     const KIND: &'static str;
     /// Today's schema of every variant, in the order of the variants.
     const SCHEMAS: &'static [EventSchema];
+    /// Older schemas of those types whose data has to be brought up before it is today's. An older
+    /// version that differs by optional fields alone needs no place here.
+    const OLDER: &'static [EventSchema] = &[];
 
     /// Which of [`Self::SCHEMAS`] this event is of.
     fn schema_index(&self) -> usize;
@@ -41,6 +44,15 @@ pub trait DomainEvent: Clone + Debug + PartialEq + Send + Sync + 'static {
     /// # Errors
     /// Whatever the reader returns; [`ReadData::unknown`] when there is no such variant.
     fn read<R: ReadData>(schema_index: usize, reader: R) -> Result<Self, R::Error>;
+
+    /// Asks a reader for data of the version at `older_index` of [`Self::OLDER`], and brings it up
+    /// step by step to today's event.
+    ///
+    /// # Errors
+    /// Whatever the reader returns; [`ReadData::unknown`] when there is no such version.
+    fn read_older<R: ReadData>(_older_index: usize, reader: R) -> Result<Self, R::Error> {
+        Err(reader.unknown())
+    }
 
     /// One example of every variant, in the order of the variants: the input of the generated
     /// round-trip tests and of the documentation.

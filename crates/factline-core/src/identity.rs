@@ -50,6 +50,13 @@ impl TryFrom<String> for StreamId {
     }
 }
 
+/// A UUID in its canonical form: hyphenated, lower case.
+impl From<Uuid> for StreamId {
+    fn from(id: Uuid) -> Self {
+        Self(id.to_string().into())
+    }
+}
+
 impl From<StreamId> for String {
     fn from(id: StreamId) -> Self {
         id.0.to_string()
@@ -73,8 +80,7 @@ pub fn command_key(stream_id: &StreamId, client_key: &str) -> CommandKey {
 #[must_use]
 pub fn derived_stream_id(kind: &str, client_key: &str) -> StreamId {
     let namespace = Uuid::new_v5(&Uuid::NAMESPACE_URL, kind.as_bytes());
-    let id = Uuid::new_v5(&namespace, client_key.as_bytes()).to_string();
-    StreamId(id.into())
+    Uuid::new_v5(&namespace, client_key.as_bytes()).into()
 }
 
 #[cfg(test)]
@@ -90,6 +96,12 @@ mod tests {
         for good in ["85123A", "gift_0001_20", "käse", longest.as_str()] {
             assert!(StreamId::parse(good).is_ok(), "{good:?}");
         }
+    }
+
+    #[test]
+    fn a_uuid_is_a_stream_id_in_its_canonical_form() {
+        let id = Uuid::parse_str("018F3C1E-7B1A-7000-8000-00000000000A").unwrap();
+        assert_eq!(StreamId::from(id).as_str(), "018f3c1e-7b1a-7000-8000-00000000000a");
     }
 
     #[test]
