@@ -171,7 +171,13 @@ fn body_schema(spec: &CommandSpec, in_path: &[&str]) -> Value {
 }
 
 fn field_schema(field: &FieldSpec) -> Value {
-    let mut schema = match field.shape {
+    let mut schema = shape_schema(field.shape);
+    schema["description"] = json!(field.doc);
+    schema
+}
+
+fn shape_schema(shape: Shape) -> Value {
+    match shape {
         Shape::Integer { minimum, maximum } => {
             json!({"type": "integer", "format": "int64", "minimum": minimum, "maximum": maximum})
         }
@@ -184,9 +190,21 @@ fn field_schema(field: &FieldSpec) -> Value {
             text
         }
         Shape::Timestamp => json!({"type": "string", "format": "date-time"}),
-    };
-    schema["description"] = json!(field.doc);
-    schema
+        Shape::Date => json!({"type": "string", "format": "date"}),
+        Shape::Uuid => json!({"type": "string", "format": "uuid"}),
+        Shape::Choice { words } => json!({"type": "string", "enum": words}),
+        Shape::List { of, min_items, max_items } => {
+            let items = shape_schema(*of);
+            json!({"type": "array", "items": items, "minItems": min_items, "maxItems": max_items})
+        }
+        Shape::Object { fields } => {
+            let schema = |field: &FieldSpec| (field.name.to_owned(), field_schema(field));
+            let properties: Map<String, Value> = fields.iter().map(schema).collect();
+            let required = fields.iter().filter(|field| field.required).map(|field| field.name);
+            let required: Vec<_> = required.collect();
+            json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
+        }
+    }
 }
 
 fn responses(success: &[&str], schema: &str) -> Value {

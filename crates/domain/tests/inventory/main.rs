@@ -9,5 +9,7 @@ mod movements;
 mod reservations;
 mod sales;
 mod schemas;
+#[path = "../shared/wire.rs"]
+mod shared_wire;
 mod wire;
 mod words;

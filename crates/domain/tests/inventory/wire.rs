@@ -1,12 +1,14 @@
 //! What the wire may say: every command by its name, and everything wrong with it at once.
 
-use domain::command::{Command, FieldError, Fields, ReadError, Shape, Stated, read};
+use domain::command::{Command, FieldError, Fields, Stated, read};
 use domain::inventory::{AddItem, InventoryCommand, ReserveStock, SellItem};
 use factline_core::StreamId;
 use serde_json::{Value, json};
 
+use crate::shared_wire::Wire;
+
 /// One valid example of every command.
-const EXAMPLES: [(&str, &str); 13] = [
+const EXAMPLES: &[(&str, &str)] = &[
     ("inventory.add_item", r#"{"name": "Lantern", "quantity": 0, "unit_price_cents": 250}"#),
     ("inventory.receive_stock", r#"{"quantity": 5}"#),
     ("inventory.stock_item", r#"{"name": "Lantern", "quantity": 1, "unit_price_cents": 250}"#),
@@ -22,9 +24,14 @@ const EXAMPLES: [(&str, &str); 13] = [
     ("inventory.discontinue_item", "{}"),
 ];
 
-fn parse(text: &str) -> Value {
-    serde_json::from_str(text).unwrap()
-}
+const WIRE: Wire = Wire {
+    specs: InventoryCommand::SPECS,
+    examples: EXAMPLES,
+    read: |name, data| {
+        let stated = InventoryCommand::read(name, data)?;
+        Ok((stated.command.name(), stated.occurred_at))
+    },
+};
 
 fn errors<C: Command + std::fmt::Debug>(data: Value) -> Vec<(String, String)> {
     let told = |error: FieldError| (error.pointer, error.detail);
@@ -37,92 +44,37 @@ fn pointers<C: Command + std::fmt::Debug>(data: Value) -> Vec<String> {
 
 #[test]
 fn every_command_is_read_by_its_name() {
-    let known: Vec<_> = InventoryCommand::SPECS.iter().map(|spec| spec.name).collect();
-    assert_eq!(known, EXAMPLES.map(|(name, _)| name));
-    for (name, data) in EXAMPLES {
-        let stated = InventoryCommand::read(name, parse(data)).unwrap();
-        assert_eq!(stated.command.name(), name);
-        assert_eq!(stated.occurred_at, None);
-    }
+    WIRE.every_command_is_read_by_its_name();
 }
 
 #[test]
 fn every_command_may_say_when_it_happened() {
-    for (name, data) in EXAMPLES {
-        let mut data = parse(data);
-        data["occurred_at"] = json!("2010-12-01T09:26:00.1234567+01:00");
-        let at = InventoryCommand::read(name, data).unwrap().occurred_at.unwrap();
-        assert_eq!(at.to_rfc3339(), "2010-12-01T08:26:00.123456+00:00", "{name}");
-    }
+    WIRE.every_command_may_say_when_it_happened();
 }
 
 #[test]
 fn every_command_refuses_a_field_that_it_does_not_know() {
-    for (name, data) in EXAMPLES {
-        let mut data = parse(data);
-        data["quantty/~"] = json!(1);
-        let Err(ReadError::Invalid(invalid)) = InventoryCommand::read(name, data) else {
-            panic!("{name} took it");
-        };
-        assert_eq!(invalid.0[0].pointer, "/quantty~1~0", "{name}");
-    }
+    WIRE.every_command_refuses_a_field_that_it_does_not_know();
 }
 
 #[test]
 fn every_command_refuses_a_missing_a_null_and_a_wrong_value_of_each_field() {
-    for (spec, (name, data)) in InventoryCommand::SPECS.iter().zip(EXAMPLES) {
-        for field in spec.fields {
-            let pointer = format!("/{}", field.name);
-            let refused = |value: Option<Value>| {
-                let mut data = parse(data);
-                data.as_object_mut().unwrap().remove(field.name);
-                if let Some(value) = value {
-                    data[field.name] = value;
-                }
-                let read = InventoryCommand::read(name, data);
-                matches!(read, Err(ReadError::Invalid(e)) if e.0.len() == 1 && e.0[0].pointer == pointer)
-            };
-            assert_eq!(refused(None), field.required, "{name} {pointer} missing");
-            assert_eq!(refused(Some(Value::Null)), field.required, "{name} {pointer} null");
-            for wrong in [json!({}), json!([1]), json!(true), json!(1.5), json!("a\u{0}b")] {
-                assert!(refused(Some(wrong.clone())), "{name} {pointer} {wrong}");
-            }
-        }
-    }
+    WIRE.every_command_refuses_a_missing_a_null_and_a_wrong_value_of_each_field();
 }
 
 #[test]
 fn every_number_is_refused_just_outside_its_published_limits_and_taken_on_them() {
-    for (spec, (name, data)) in InventoryCommand::SPECS.iter().zip(EXAMPLES) {
-        for field in spec.fields {
-            let Shape::Integer { minimum, maximum } = field.shape else { continue };
-            for (number, taken) in
-                [(minimum, true), (maximum, true), (minimum - 1, false), (maximum + 1, false)]
-            {
-                let mut data = parse(data);
-                data[field.name] = json!(number);
-                let read = InventoryCommand::read(name, data);
-                assert_eq!(read.is_ok(), taken, "{name} {} = {number}", field.name);
-            }
-            let mut data = parse(data);
-            data[field.name] = parse("18446744073709551615"); // fits no i64
-            assert!(InventoryCommand::read(name, data).is_err(), "{name} {}", field.name);
-        }
-    }
+    WIRE.every_number_is_refused_just_outside_its_published_limits_and_taken_on_them();
 }
 
 #[test]
 fn every_text_is_refused_when_blank_or_longer_than_published() {
-    for (spec, (name, data)) in InventoryCommand::SPECS.iter().zip(EXAMPLES) {
-        for field in spec.fields {
-            let Shape::Text { max_length, .. } = field.shape else { continue };
-            for wrong in [String::new(), "  ".to_owned(), "ä".repeat(max_length + 1)] {
-                let mut data = parse(data);
-                data[field.name] = json!(wrong);
-                assert!(InventoryCommand::read(name, data).is_err(), "{name} {}", field.name);
-            }
-        }
-    }
+    WIRE.every_text_is_refused_when_blank_or_longer_than_published();
+}
+
+#[test]
+fn a_command_of_another_name_is_unknown() {
+    WIRE.a_command_of_another_name_is_unknown();
 }
 
 #[test]
@@ -143,13 +95,6 @@ fn everything_that_is_wrong_is_told_at_once() {
 fn what_is_not_an_object_is_refused_as_a_whole() {
     for data in [json!(null), json!([]), json!("x"), json!(1)] {
         assert_eq!(pointers::<SellItem>(data), [""]);
-    }
-}
-
-#[test]
-fn a_command_of_another_name_is_unknown() {
-    for name in ["", "sell_item", "inventory.SellItem", "order.sell_item"] {
-        assert_eq!(InventoryCommand::read(name, json!({})), Err(ReadError::UnknownCommand));
     }
 }
 
