@@ -1,6 +1,6 @@
 //! What tests are written with, for any event set: given/when/then for aggregates, view specs that
-//! run a history four ways, recorded histories, generated checks of schema files, and what an
-//! integration test needs of the real stack: addresses, a database and names of its own, a wait
+//! run a history four ways, recorded histories, generated checks of schema files and of the golden
+//! data that they once wrote, and what an integration test needs of the real stack: addresses, a database and names of its own, a wait
 //! with a deadline, a connection that can be cut.
 //!
 //! Everything here reports a failure by panicking with a sentence that says what was expected and
@@ -12,6 +12,7 @@ mod avro_sample;
 mod database;
 mod eventually;
 mod given;
+mod golden;
 mod history;
 pub mod parcels;
 mod proxy;
@@ -22,6 +23,7 @@ mod view_spec;
 pub use database::TestDatabase;
 pub use eventually::{eventually, eventually_ok};
 pub use given::{Given, Outcome, Refused};
+pub use golden::{golden_data, renew_golden_data};
 pub use history::{History, recorded};
 pub use proxy::FaultProxy;
 pub use schema_specs::{round_trips, schema_files};

@@ -2,9 +2,10 @@
 //! declares the set.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use factline_codec::{Codec, WriterSchema};
@@ -41,8 +42,9 @@ pub fn round_trips<E: DomainEvent>() {
 }
 
 /// The files in `schemas/<kind>/` and the event set agree: each set's file holds the record of its
-/// event's name; every other file there is an older version of one of them; and what any version
-/// wrote, today's structs read.
+/// event's name; every other file there is an older version of one of them; what any version wrote,
+/// today's structs read; and any two versions of one event can read each other, which is what the
+/// registry's FULL_TRANSITIVE asks for.
 ///
 /// # Panics
 /// They do not agree.
@@ -53,6 +55,7 @@ pub fn schema_files<E: DomainEvent>() {
 pub(crate) fn check_files<E: DomainEvent>(folder: &Path) {
     let codec = Codec::<E>::new().unwrap_or_else(|fault| panic!("{}: {fault}", E::KIND));
     let mut in_use = BTreeSet::new();
+    let mut versions: BTreeMap<String, Vec<Arc<WriterSchema>>> = BTreeMap::new();
     for schema in E::SCHEMAS {
         let json: Value = serde_json::from_str(schema.json).expect("the schema file holds JSON");
         assert_eq!(json["name"], schema.name, "{}: the record has the event's name", schema.file);
@@ -68,24 +71,37 @@ pub(crate) fn check_files<E: DomainEvent>(folder: &Path) {
             in_use.iter().filter_map(|file| version_of(file)).find(|(used, _)| *used == name);
         let (_, newest) = used.unwrap_or_else(|| panic!("{shown} belongs to no event of the set"));
         assert!(version <= newest, "{shown} is newer than what the set uses");
-        decodes(&codec, &path);
+        let writer = admit(&path);
+        decodes(&codec, &writer, &path);
+        let others = versions.entry(name.to_owned()).or_default();
+        for other in &*others {
+            let compatible = writer.check_compatible(other);
+            assert!(compatible.is_ok(), "{shown}: {}", compatible.unwrap_err());
+        }
+        others.push(writer);
     }
 }
 
-/// Data written with this file's schema, whatever its optional fields hold, is an event today.
-fn decodes<E: DomainEvent>(codec: &Codec<E>, path: &Path) {
+/// The schema in a file.
+pub(crate) fn admit(path: &Path) -> Arc<WriterSchema> {
     let shown = path.display();
     let json = fs::read_to_string(path).unwrap_or_else(|error| panic!("{shown}: {error}"));
-    let writer = WriterSchema::admit(&json).unwrap_or_else(|fault| panic!("{shown}: {fault}"));
-    let schema: Value = serde_json::from_str(&json).expect("an admitted schema is JSON");
+    WriterSchema::admit(&json).unwrap_or_else(|fault| panic!("{shown}: {fault}"))
+}
+
+/// Data written with this file's schema, whatever its optional fields hold, is an event today.
+fn decodes<E: DomainEvent>(codec: &Codec<E>, writer: &WriterSchema, path: &Path) {
+    let shown = path.display();
+    let schema: Value = serde_json::from_str(writer.json()).expect("an admitted schema is JSON");
     for datum in avro_sample::data(&schema) {
-        let decoded = codec.decode(&writer, &datum);
+        let decoded = codec.decode(writer, &datum);
         let event = decoded.unwrap_or_else(|fault| panic!("{shown}: cannot be read: {fault}"));
         assert_eq!(schema["name"], event.name(), "{shown}: read as another event");
     }
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+/// The files of a folder, by name.
+pub(crate) fn files(folder: &Path) -> BTreeSet<PathBuf> {
     let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     entries.map(|entry| entry.expect("a folder's entry").path()).collect()
 }

@@ -1,4 +1,6 @@
-//! The inventory's events and their schema files agree.
+//! The inventory's events, their schema files and their golden data agree.
+
+use std::path::Path;
 
 use domain::inventory::{InventoryEvent, ItemAdded, ItemSold, StockLevel, StockReserved};
 use factline_core::DomainEvent;
@@ -11,6 +13,15 @@ fn every_event_survives_its_schema() {
 #[test]
 fn every_schema_file_is_an_event_of_today_and_every_version_of_it_is_read() {
     factline_testkit::schema_files::<InventoryEvent>();
+}
+
+#[test]
+fn what_every_version_once_wrote_is_read_as_the_same_event() {
+    let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas");
+    factline_testkit::golden_data::<InventoryEvent>(
+        &schemas,
+        "cargo run -p domain --example golden",
+    );
 }
 
 #[test]
