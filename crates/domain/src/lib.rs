@@ -9,5 +9,6 @@
 
 #[macro_use]
 pub mod command;
+pub mod customer;
 pub mod inventory;
 pub mod values;
