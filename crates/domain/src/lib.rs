@@ -11,4 +11,5 @@
 pub mod command;
 pub mod customer;
 pub mod inventory;
+pub mod order;
 pub mod values;
