@@ -29,6 +29,7 @@ pub struct FaultProxy {
 enum Mode {
     Flowing,
     Stalled,
+    AnswersStalled,
     Cut,
 }
 
@@ -85,6 +86,11 @@ impl FaultProxy {
         self.state.send_modify(|state| state.mode = Mode::Stalled);
     }
 
+    /// Holds back what the server says; what the client says still arrives.
+    pub fn stall_answers(&self) {
+        self.state.send_modify(|state| state.mode = Mode::AnswersStalled);
+    }
+
     /// Lets bytes flow again, and new connections in.
     pub fn heal(&self) {
         self.state.send_modify(|state| state.mode = Mode::Flowing);
@@ -133,9 +139,11 @@ async fn forward(client: TcpStream, target: &str, state: watch::Receiver<State>)
     server.set_nodelay(true)?;
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
+    let asking = |mode| matches!(mode, Mode::Flowing | Mode::AnswersStalled);
+    let answering = |mode| mode == Mode::Flowing;
     tokio::try_join!(
-        pump(from_client, to_server, state.clone()),
-        pump(from_server, to_client, state)
+        pump(from_client, to_server, state.clone(), asking),
+        pump(from_server, to_client, state, answering)
     )?;
     Ok(())
 }
@@ -144,11 +152,12 @@ async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut state: watch::Receiver<State>,
+    flows: impl Fn(Mode) -> bool,
 ) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024]; // one read of a busy socket
     loop {
         let length = from.read(&mut buffer).await?;
-        let flowing = state.wait_for(|state| state.mode == Mode::Flowing).await;
+        let flowing = state.wait_for(|state| flows(state.mode)).await;
         flowing.map_err(io::Error::other)?;
         if length == 0 {
             return to.shutdown().await; // the other direction may go on

@@ -89,3 +89,22 @@ async fn waiting_ends_as_soon_as_the_condition_holds() {
 async fn waiting_ends_at_the_deadline_with_a_sentence() {
     eventually(Duration::from_millis(1), "a parcel arrives", async || false).await;
 }
+
+#[tokio::test]
+async fn with_its_answers_stalled_a_server_hears_everything_and_is_not_heard() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = FaultProxy::to(&listener.local_addr().unwrap().to_string()).await;
+    let mut client = TcpStream::connect(proxy.address()).await.unwrap();
+    let (mut server, _) = listener.accept().await.unwrap();
+    proxy.stall_answers();
+    let mut heard = [0; 4];
+    client.write_all(b"ping").await.unwrap();
+    timeout(DEADLINE, server.read_exact(&mut heard)).await.unwrap().unwrap();
+    assert_eq!(&heard, b"ping");
+    server.write_all(b"pong").await.unwrap();
+    let waited = timeout(Duration::from_millis(50), client.read_exact(&mut heard)).await;
+    assert!(waited.is_err(), "nothing comes back");
+    proxy.heal();
+    timeout(DEADLINE, client.read_exact(&mut heard)).await.unwrap().unwrap();
+    assert_eq!(&heard, b"pong");
+}
