@@ -5,7 +5,7 @@ use std::str::FromStr;
 use factline_core::Fault;
 use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 
-use crate::classify;
+use crate::{LogSettings, classify};
 
 /// A connection that is either usable or not there.
 pub(crate) struct LaneConnection {
@@ -16,11 +16,13 @@ pub(crate) struct LaneConnection {
 impl LaneConnection {
     /// # Errors
     /// The address cannot be read. Nothing is opened yet.
-    pub(crate) fn new(url: &str) -> Result<Self, Fault> {
-        let options = PgConnectOptions::from_str(url)
+    pub(crate) fn new(settings: &LogSettings) -> Result<Self, Fault> {
+        let options = PgConnectOptions::from_str(&settings.url)
             .map_err(|error| classify("reading the log's address", error))?
             // A plan made while the table was empty would scan it for ever.
             .options([("enable_seqscan", "off"), ("timezone", "UTC")])
+            // In milliseconds, as a number without a unit is.
+            .options([("lock_timeout", settings.lock_timeout_ms)])
             .application_name("factline-lane");
         Ok(Self { options, open: None })
     }

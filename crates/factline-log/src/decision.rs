@@ -7,9 +7,11 @@ use factline_core::{Aggregate, Version};
 use uuid::Uuid;
 
 use crate::{
-    Command,
+    Command, CommandFault, Done,
     append::{Group, NewEvent},
+    batch::Outcome,
     load::Loaded,
+    stretch::Marked,
 };
 
 /// What a stream's commands come to, before the log has agreed.
@@ -36,6 +38,24 @@ pub(crate) enum Answer<A: Aggregate> {
     Twin,
 }
 
+impl<A: Aggregate> Answer<A> {
+    /// What the caller is told once the log has taken `events`, which are those of all commands;
+    /// nothing yet for a twin.
+    pub(crate) fn outcome(self, events: &[Marked<A::Event>]) -> Option<Outcome<A>> {
+        match self {
+            Self::Events(range, state, version) => {
+                let own = events.get(range).unwrap_or_default();
+                let events = own.iter().map(|event| event.recorded.clone()).collect();
+                Some(Ok(Done { version, state, events, replayed: false }))
+            }
+            Self::Refused(refusal) => Some(Err(CommandFault::Refused(refusal))),
+            Self::Mismatch(current) => Some(Err(CommandFault::VersionMismatch { current })),
+            Self::Unencodable(fault) => Some(Err(CommandFault::Unencodable(fault))),
+            Self::Twin => None,
+        }
+    }
+}
+
 /// An event that was decided and encoded.
 pub(crate) struct DecidedEvent<E> {
     pub event: E,
@@ -43,6 +63,8 @@ pub(crate) struct DecidedEvent<E> {
     pub encoded: Encoded,
     /// Which command wrote it.
     pub command: usize,
+    /// Is it the first that its command wrote?
+    pub opens: bool,
 }
 
 /// Decides the commands of one stream.
@@ -88,7 +110,8 @@ fn decide_one<A: Aggregate>(
         stream.state.evolve(&event);
         stream.version = stream.version.next();
         let event_id = Uuid::now_v7(); // rises in lane order: the indexes grow at their right edge
-        decided.events.push(DecidedEvent { event, event_id, encoded, command: index });
+        let opens = decided.events.len() == first;
+        decided.events.push(DecidedEvent { event, event_id, encoded, command: index, opens });
     }
     Answer::Events(first..decided.events.len(), stream.state.clone(), stream.version)
 }
@@ -105,13 +128,11 @@ pub(crate) fn group<'a, A: Aggregate>(
     let mut keys: Vec<Uuid> = commands.iter().map(|command| command.key).collect();
     keys.sort_unstable();
     keys.dedup();
-    let mut last_command = None;
     let events = decided
         .events
         .iter()
         .map(|decided| {
             let command = commands[decided.command];
-            let opens = last_command.replace(decided.command) != Some(decided.command);
             NewEvent {
                 event_id: decided.event_id,
                 schema_id: schema_ids[decided.encoded.schema_index],
@@ -120,7 +141,7 @@ pub(crate) fn group<'a, A: Aggregate>(
                 causation_id: command.causation_id,
                 actor: command.actor.as_deref(),
                 traceparent: command.traceparent.as_deref(),
-                command: opens.then_some((command.key, &command.fingerprint)),
+                command: decided.opens.then_some((command.key, &command.fingerprint)),
                 occurred_at: command.occurred_at,
             }
         })

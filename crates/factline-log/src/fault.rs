@@ -5,7 +5,10 @@
 //! a refused login or a missing table.
 
 use factline_core::Fault;
-use sqlx::Error;
+use sqlx::{
+    Error,
+    postgres::{PgDatabaseError, PgSeverity},
+};
 
 /// Who acts on a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +57,21 @@ pub fn class_of(error: &Error) -> Class {
         | Error::Migrate(_) => Class::Config,
         _ => Class::Unknown, // the library's enum is open
     }
+}
+
+/// Is it certain that the failed statement left nothing? An `ERROR` is the server's word that it was
+/// rolled back. A connection that broke, or a server that went away (`FATAL`), leaves open whether
+/// the commit came first.
+pub(crate) fn was_rolled_back(error: &Error) -> bool {
+    let said = error.as_database_error().and_then(|error| error.try_downcast_ref());
+    said.is_some_and(|error: &PgDatabaseError| error.severity() == PgSeverity::Error)
+}
+
+/// Would the same fail again at once? A lock that somebody holds or a full disk needs time; one of
+/// two that met in a deadlock does not.
+pub(crate) fn must_wait(error: &Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    class_of(error) == Class::Transient && !matches!(code.as_deref(), Some("40001" | "40P01"))
 }
 
 fn class_of_sqlstate(code: &str) -> Class {

@@ -2,122 +2,101 @@
 //! each against the aggregate's cached state, and appends them all with one round trip and one
 //! commit. No timer: idle latency is one commit, under load the batch grows by itself.
 //!
-//! A stream that the append did not take (it moved on, or a key is known) is settled by itself
-//! under the lock, see [`crate::settle`]; its neighbours are untouched. When the connection is lost
-//! during the call, every command of the batch is settled that way: the lock waits until the lost
-//! call has ended, and the keys then tell what it did.
+//! A command that the lane remembers is answered at once ([`crate::repeats`]). A stream that the
+//! append did not take (it moved on, or a key is known) is settled by itself ([`crate::settle`]);
+//! its neighbours are untouched. When the connection is lost during the call, every command of the
+//! batch is settled that way: the lock waits until the lost call has ended, and the keys then tell
+//! what it did.
 
 use std::{
-    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use factline_codec::Codec;
-use factline_core::{Aggregate, Fault, Recorded, StreamId, Version};
-use tokio::sync::{Notify, mpsc, oneshot};
+use factline_core::{Aggregate, Fault, StreamId};
+use tokio::sync::{Notify, mpsc};
 
 use crate::{
-    Command, CommandFault, Done, LogSettings,
+    Command, LogSettings,
     append::{self, Appended},
-    cache::Cache,
+    audit,
+    batch::{Pending, StreamBatch, by_stream},
+    cache::{Bounds, Cache},
     classify,
     connection::LaneConnection,
-    decision::{self, Answer, Decided},
+    decision::{self, Decided},
+    fault,
+    kind::Kind,
     load::{self, Loaded},
     migrate,
     recorded::{Placed, record},
-    schemas::SchemaBook,
     snapshot,
+    stretch::Marked,
 };
-
-pub(crate) type Outcome<A> = Result<Done<A>, CommandFault<<A as Aggregate>::Refusal>>;
-
-/// A command that waits for its outcome.
-pub(crate) struct Pending<A: Aggregate> {
-    pub partition: i32,
-    pub command: Command<A>,
-    pub reply: oneshot::Sender<Outcome<A>>,
-}
-
-impl<A: Aggregate> Pending<A> {
-    /// A caller that has gone away does not mind: its command's outcome stands in the log.
-    pub(crate) fn answer(self, outcome: Outcome<A>) {
-        drop(self.reply.send(outcome));
-    }
-}
-
-/// The commands of one stream in a batch.
-pub(crate) struct StreamBatch<A: Aggregate> {
-    pub partition: i32,
-    pub stream_id: StreamId,
-    pub pending: Vec<Pending<A>>,
-}
-
-impl<A: Aggregate> StreamBatch<A> {
-    pub(crate) fn commands(&self) -> Vec<&Command<A>> {
-        self.pending.iter().map(|pending| &pending.command).collect()
-    }
-}
 
 /// One lane's task.
 pub(crate) struct Lane<A: Aggregate> {
-    pub(crate) topic: Arc<str>,
-    pub(crate) codec: Arc<Codec<A::Event>>,
-    pub(crate) schemas: Arc<SchemaBook>,
+    pub(crate) kind: Arc<Kind<A>>,
     pub(crate) connection: LaneConnection,
     pub(crate) cache: Cache<A>,
+    /// The log's numbers of today's schemas; empty until the lane has agreed with the log.
+    pub(crate) schema_ids: Vec<i16>,
+    /// The last look into the log found repeats: the next batch is looked up before it is decided.
+    pub(crate) replaying: bool,
     pub(crate) appended: Arc<Notify>,
-    partitions: i32,
-    schema_ids: Vec<i16>,
-    batch_commands: usize,
-    snapshot_every: i64,
-    slow_load: Duration,
+    settings: LogSettings,
 }
 
 impl<A: Aggregate> Lane<A> {
     pub(crate) fn new(
         settings: &LogSettings,
-        topic: Arc<str>,
-        codec: Arc<Codec<A::Event>>,
-        schemas: Arc<SchemaBook>,
+        kind: Arc<Kind<A>>,
         appended: Arc<Notify>,
     ) -> Result<Self, Fault> {
+        let bounds = Bounds {
+            streams: settings.cached_streams,
+            bytes: settings.cached_bytes,
+            recent_commands: settings.recent_commands,
+        };
         Ok(Self {
-            topic,
-            codec,
-            schemas,
-            connection: LaneConnection::new(&settings.url)?,
-            cache: Cache::new(settings.cached_streams),
-            appended,
-            partitions: settings.partitions,
+            kind,
+            connection: LaneConnection::new(settings)?,
+            cache: Cache::new(bounds),
             schema_ids: Vec::new(),
-            batch_commands: settings.batch_commands,
-            snapshot_every: settings.snapshot_every,
-            slow_load: Duration::from_millis(settings.snapshot_after_load_ms),
+            replaying: false,
+            appended,
+            settings: settings.clone(),
         })
     }
 
     /// Runs until the queue is closed and empty.
     pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Pending<A>>) {
+        let topic = self.kind.topic.to_string();
         while let Some(first) = commands.recv().await {
             let mut batch = vec![first];
-            while batch.len() < self.batch_commands {
+            while batch.len() < self.settings.batch_commands {
                 let Ok(next) = commands.try_recv() else { break };
                 batch.push(next);
             }
-            metrics::histogram!("factline_log_batch_commands", "topic" => self.topic.to_string())
+            metrics::histogram!("factline_log_batch_commands", "topic" => topic.clone())
                 .record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
             self.work(by_stream(batch)).await;
         }
     }
 
-    async fn work(&mut self, streams: Vec<StreamBatch<A>>) {
+    async fn work(&mut self, mut streams: Vec<StreamBatch<A>>) {
+        self.answer_from_memory(&mut streams);
+        if self.replaying {
+            self.answer_from_log(&mut streams).await;
+        }
+        if streams.is_empty() {
+            return;
+        }
         let loaded = match self.load(&streams).await {
             Ok(loaded) => loaded,
-            Err(Fault::Transient { doing, source }) => {
+            Err(fault @ Fault::Transient { .. }) => {
                 self.connection.discard().await;
-                return refuse_all(streams, doing, &source.to_string());
+                return refuse_all(streams, &fault);
             }
             // One stream does not read: settle each by itself, so that only that one is refused.
             Err(Fault::Poison { .. } | Fault::Fatal { .. }) => {
@@ -127,22 +106,19 @@ impl<A: Aggregate> Lane<A> {
         let decided: Vec<Decided<A>> = streams
             .iter()
             .zip(&loaded)
-            .map(|(stream, start)| decision::decide(start.clone(), &stream.commands(), &self.codec))
+            .map(|(stream, start)| {
+                decision::decide(start.clone(), &stream.commands(), &self.kind.codec)
+            })
             .collect();
         match self.append(&streams, &loaded, &decided).await {
             Ok(appended) => self.finish(streams, loaded, decided, appended).await,
-            Err(error) => {
-                tracing::warn!(%error, topic = %self.topic, "an append failed; settling its commands one stream at a time");
-                self.connection.discard().await;
-                self.settle_all(streams, true).await;
-            }
+            Err(error) => self.append_failed(streams, error).await,
         }
     }
 
     /// The streams' states: from memory, the missing ones in one query.
     async fn load(&mut self, streams: &[StreamBatch<A>]) -> Result<Vec<Loaded<A>>, Fault> {
-        let failed = |error| classify("connecting to the log", error);
-        self.schema_ids().await?;
+        self.agree_with_log().await?;
         let known: Vec<_> =
             streams.iter().map(|stream| self.cache.get(&stream.stream_id)).collect();
         let missing: Vec<(i32, &StreamId)> = streams
@@ -153,16 +129,34 @@ impl<A: Aggregate> Lane<A> {
             .collect();
         let mut loaded = Vec::new();
         if !missing.is_empty() {
-            let connection = self.connection.get().await.map_err(failed)?;
             let started = Instant::now();
-            loaded =
-                load::load(connection, &self.schemas, &self.codec, &self.topic, &missing).await?;
-            if started.elapsed() > self.slow_load {
+            let connection = self.connection.get().await;
+            let connection =
+                connection.map_err(|error| classify("connecting to the log", error))?;
+            loaded = load::load(connection, &self.kind, &missing).await?;
+            if started.elapsed() > Duration::from_millis(self.settings.snapshot_after_load_ms) {
                 self.shorten_next_load(&missing, &loaded).await;
             }
         }
         let mut loaded = loaded.into_iter();
         Ok(known.into_iter().filter_map(|known| known.or_else(|| loaded.next())).collect())
+    }
+
+    /// Before the first command, the lane and the log agree: the server keeps what it takes,
+    /// streams lie in the same partitions for both, and today's schemas have numbers.
+    pub(crate) async fn agree_with_log(&mut self) -> Result<(), Fault> {
+        if !self.schema_ids.is_empty() {
+            return Ok(());
+        }
+        let connection = self.connection.get().await;
+        let connection = connection.map_err(|error| classify("connecting to the log", error))?;
+        if !self.settings.allow_unsafe_database {
+            audit::audit(connection).await?;
+        }
+        let Kind { topic, schemas, codec } = &*self.kind;
+        migrate::check_partitions(connection, topic, self.settings.partitions).await?;
+        self.schema_ids = schemas.number(connection, codec.schemas()).await?;
+        Ok(())
     }
 
     /// Writes snapshots of streams whose load took too long.
@@ -176,9 +170,10 @@ impl<A: Aggregate> Lane<A> {
 
     async fn save_snapshot(&mut self, stream_id: &StreamId, stream: &Loaded<A>) {
         let Ok(connection) = self.connection.get().await else { return };
-        let saved =
-            snapshot::save(connection, &self.topic, stream_id, stream.version, &stream.state).await;
-        if let Err(error) = saved {
+        let (topic, version) = (&self.kind.topic, stream.version);
+        if let Err(error) =
+            snapshot::save(connection, topic, stream_id, version, &stream.state).await
+        {
             tracing::warn!(%error, %stream_id, "a snapshot was not written");
             self.connection.discard().await;
         }
@@ -201,7 +196,7 @@ impl<A: Aggregate> Lane<A> {
                 &self.schema_ids,
             ));
         }
-        append::append(self.connection.get().await?, &self.topic, &groups).await
+        append::append(self.connection.get().await?, &self.kind.topic, &groups).await
     }
 
     /// Answers what the log took, settles the rest.
@@ -216,7 +211,7 @@ impl<A: Aggregate> Lane<A> {
         let recorded_at = appended.recorded_at;
         let mut left = Vec::new();
         let mut wrote = false;
-        for (((stream, start), decided), positions) in
+        for (((mut stream, before), decided), positions) in
             streams.into_iter().zip(loaded).zip(decided).zip(appended.positions)
         {
             let Some(positions) = positions else {
@@ -225,25 +220,13 @@ impl<A: Aggregate> Lane<A> {
                 continue;
             };
             wrote |= !positions.is_empty();
-            let placed = Placed {
-                topic: &self.topic,
-                partition: stream.partition,
-                before: start.version,
-                positions: &positions,
-                recorded_at,
-            };
-            let events = record(&placed, &self.codec, &stream.commands(), &decided);
-            let StreamBatch { partition, stream_id, pending } = stream;
-            let mut twins = Vec::new();
-            for (pending, answer) in pending.into_iter().zip(decided.answers) {
-                match settled(answer, &events) {
-                    Some(outcome) => pending.answer(outcome),
-                    None => twins.push(pending),
-                }
-            }
-            self.remember(&stream_id, start.version, decided.after).await;
-            if !twins.is_empty() {
-                left.push(StreamBatch { partition, stream_id, pending: twins });
+            let (partition, positions) = (stream.partition, &*positions);
+            let placed = Placed { partition, before: before.version, positions, recorded_at };
+            let events = record(&placed, &self.kind, &stream.commands(), &decided);
+            stream.answer(decided.answers.into_iter().map(|answer| answer.outcome(&events)));
+            self.remember(&stream.stream_id, before, decided.after, events).await;
+            if !stream.pending.is_empty() {
+                left.push(stream); // twins
             }
         }
         if wrote {
@@ -252,68 +235,36 @@ impl<A: Aggregate> Lane<A> {
         self.settle_all(left, false).await;
     }
 
-    /// Keeps a stream's state, and writes its snapshot when one is due.
+    /// Trying again at once helps unless the server itself said that it has to wait.
+    async fn append_failed(&mut self, streams: Vec<StreamBatch<A>>, error: sqlx::Error) {
+        self.connection.discard().await;
+        let unsure = !fault::was_rolled_back(&error);
+        if !unsure && fault::must_wait(&error) {
+            return refuse_all(streams, &classify("appending events", error));
+        }
+        tracing::warn!(%error, unsure, topic = %self.kind.topic, "an append failed; settling its commands one stream at a time");
+        self.settle_all(streams, unsure).await;
+    }
+
+    /// Keeps a stream's state and its new events, and writes its snapshot when one is due.
     pub(crate) async fn remember(
         &mut self,
         stream_id: &StreamId,
-        before: Version,
+        before: Loaded<A>,
         after: Loaded<A>,
+        events: Vec<Marked<A::Event>>,
     ) {
-        if snapshot::crossed(before, after.version, self.snapshot_every) {
+        if snapshot::crossed(before.version, after.version, self.settings.snapshot_every) {
             self.save_snapshot(stream_id, &after).await;
         }
-        self.cache.put(stream_id.clone(), after);
-    }
-
-    /// The log's numbers of today's schemas; asked for once, when the lane also makes sure that it
-    /// places streams as the log does.
-    pub(crate) async fn schema_ids(&mut self) -> Result<&[i16], Fault> {
-        if self.schema_ids.is_empty() {
-            let connection = self.connection.get().await;
-            let connection =
-                connection.map_err(|error| classify("connecting to the log", error))?;
-            migrate::check_partitions(connection, &self.topic, self.partitions).await?;
-            self.schema_ids = self.schemas.number(connection, self.codec.schemas()).await?;
-        }
-        Ok(&self.schema_ids)
+        self.cache.remember(stream_id, before, after, events);
     }
 }
 
-/// The outcome of a command whose group the log took; `None` for a twin, which is settled next.
-pub(crate) fn settled<A: Aggregate>(
-    answer: Answer<A>,
-    events: &[Recorded<A::Event>],
-) -> Option<Outcome<A>> {
-    match answer {
-        Answer::Events(range, state, version) => {
-            let events = events.get(range).unwrap_or_default().to_vec();
-            Some(Ok(Done { version, state, events, replayed: false }))
-        }
-        Answer::Refused(refusal) => Some(Err(CommandFault::Refused(refusal))),
-        Answer::Mismatch(current) => Some(Err(CommandFault::VersionMismatch { current })),
-        Answer::Unencodable(fault) => Some(Err(CommandFault::Unencodable(fault))),
-        Answer::Twin => None,
-    }
-}
-
-/// A batch's commands by stream, both in the order of arrival.
-fn by_stream<A: Aggregate>(batch: Vec<Pending<A>>) -> Vec<StreamBatch<A>> {
-    let mut places: HashMap<StreamId, usize> = HashMap::new();
-    let mut streams: Vec<StreamBatch<A>> = Vec::new();
-    for pending in batch {
-        let stream_id = pending.command.stream_id.clone();
-        let place = *places.entry(stream_id.clone()).or_insert_with(|| {
-            streams.push(StreamBatch { partition: pending.partition, stream_id, pending: vec![] });
-            streams.len() - 1
-        });
-        streams[place].pending.push(pending);
-    }
-    streams
-}
-
-fn refuse_all<A: Aggregate>(streams: Vec<StreamBatch<A>>, doing: &'static str, why: &str) {
-    tracing::warn!(error = why, doing, "the log is not available");
-    for pending in streams.into_iter().flat_map(|stream| stream.pending) {
-        pending.answer(Err(CommandFault::Unavailable(Fault::transient(doing, why))));
+/// Nothing was written for any of them.
+fn refuse_all<A: Aggregate>(streams: Vec<StreamBatch<A>>, fault: &Fault) {
+    tracing::warn!(error = %fault, "commands are refused: the log is not available");
+    for stream in streams {
+        stream.fail(fault, false);
     }
 }

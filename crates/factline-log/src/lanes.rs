@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
-use factline_codec::{Codec, CodecFault};
 use factline_core::{Aggregate, Fault, partition_for};
 use tokio::{
-    sync::{Notify, mpsc, oneshot},
+    sync::{
+        Notify,
+        mpsc::{self, error::TrySendError},
+        oneshot,
+    },
     task::JoinHandle,
 };
 
-use crate::{
-    Command, CommandFault, Done, LogSettings,
-    lane::{Lane, Pending},
-    schemas::SchemaBook,
-};
+use crate::{Command, CommandFault, Done, LogSettings, batch::Pending, kind::Kind, lane::Lane};
 
 /// The lanes of one aggregate kind. Cheap to clone; the lanes end when the last clone is dropped,
 /// after everything that was accepted is answered.
@@ -43,25 +42,25 @@ impl<A: Aggregate> Lanes<A> {
     /// # Errors
     /// A compiled-in schema is not admissible, or the database's address cannot be read.
     pub fn start(settings: &LogSettings, topic: &str) -> Result<(Self, LaneParts), Fault> {
-        let inadmissible = |error: CodecFault| Fault::fatal("admitting the event schemas", error);
-        let codec = Arc::new(Codec::<A::Event>::new().map_err(inadmissible)?);
-        let (schemas, appended) = (Arc::<SchemaBook>::default(), Arc::<Notify>::default());
-        let topic: Arc<str> = topic.into();
+        let (kind, appended) = (Kind::<A>::new(topic)?, Arc::<Notify>::default());
         let (mut queues, mut tasks) = (Vec::new(), Vec::new());
         for _ in 0..settings.lanes {
             let (queue, commands) = mpsc::channel(settings.lane_queue);
-            let lane = Lane::new(
-                settings,
-                topic.clone(),
-                codec.clone(),
-                schemas.clone(),
-                appended.clone(),
-            )?;
+            let lane = Lane::new(settings, kind.clone(), appended.clone())?;
             queues.push(queue);
             tasks.push(tokio::spawn(lane.run(commands)));
         }
-        let lanes = Self { topic, partitions: settings.partitions, queues };
+        let lanes = Self::over(kind.topic.clone(), settings.partitions, queues);
         Ok((lanes, LaneParts { tasks, appended }))
+    }
+
+    /// A front door to whoever takes commands from these queues.
+    pub(crate) fn over(
+        topic: Arc<str>,
+        partitions: i32,
+        queues: Vec<mpsc::Sender<Pending<A>>>,
+    ) -> Self {
+        Self { topic, partitions, queues }
     }
 
     /// The kind's topic.
@@ -80,7 +79,12 @@ impl<A: Aggregate> Lanes<A> {
         let lane = usize::try_from(partition).unwrap_or_default() % self.queues.len();
         let (reply, answer) = oneshot::channel();
         let pending = Pending { partition, command, reply };
-        self.queues[lane].try_send(pending).map_err(|_| CommandFault::Busy)?;
+        self.queues[lane].try_send(pending).map_err(|refused| match refused {
+            TrySendError::Full(_) => CommandFault::Busy,
+            TrySendError::Closed(_) => {
+                CommandFault::Unavailable(Fault::fatal("reaching a lane", "it has ended"))
+            }
+        })?;
         answer.await.unwrap_or_else(|_| {
             let words = "the lane ended before it answered";
             Err(CommandFault::OutcomeUnknown(Fault::transient("waiting for a lane", words)))

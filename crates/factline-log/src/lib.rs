@@ -3,34 +3,41 @@
 //! Commands flow in through [`Lanes`]: each lane decides a batch of them against the aggregates'
 //! states and appends their events with one call of `log.append`, in one round trip and one commit.
 //! Events flow out through [`LogReader`], by position for the relay, refills and rebuilds, by
-//! stream for history.
+//! stream for history. [`MemoryLog`] is the same to commands without a database, for unit tests.
 //!
 //! What holds at every moment, whatever crashes: positions of a partition are 1, 2, 3 … in commit
 //! order; versions of a stream are 1, 2, 3 …; a command's events are all there or none; a command
 //! key stands on one event at most; nothing is ever updated or deleted.
 
 mod append;
+mod audit;
+mod batch;
 mod cache;
 mod command;
 mod connection;
 mod decision;
 mod fault;
+mod kind;
 mod lane;
 mod lanes;
 mod load;
+mod memory;
 mod migrate;
 mod reader;
 mod recorded;
 mod relay_cursors;
+mod repeats;
 mod schemas;
 mod settings;
 mod settle;
 mod snapshot;
+mod stretch;
 
 pub use command::{Command, CommandFault, Done, Fingerprint, fingerprint};
 pub use fault::{Class, class_of, classify};
 pub use lanes::{LaneParts, Lanes};
 pub use load::state_at;
+pub use memory::MemoryLog;
 pub use migrate::{ensure_topic, migrate};
 pub use reader::{LogReader, StreamBound};
 pub use relay_cursors::{Lease, RelayCursors};

@@ -4,7 +4,7 @@ use factline_codec::Codec;
 use factline_core::{Aggregate, Fault, StreamId, Version};
 use sqlx::{PgConnection, types::Json};
 
-use crate::{classify, reader::LogReader, reader::StreamBound, schemas::SchemaBook};
+use crate::{classify, kind::Kind, reader::LogReader, reader::StreamBound};
 
 /// An aggregate and the version of its last event.
 #[derive(Debug, Clone)]
@@ -26,8 +26,12 @@ const LOAD: &str = "
         select * from unnest($2::int[], $3::text[]) with ordinality w (partition, stream_id, ordinal)
     ), snapshot as (
         select w.ordinal, s.version, s.state
-        from wanted w join log.snapshots s
-          on s.topic = $1 and s.stream_id = w.stream_id and s.state_version = $4
+        from wanted w
+        cross join lateral (
+            select version, state from log.snapshots
+            where topic = $1 and stream_id = w.stream_id and state_version = $4
+            order by version desc limit 1
+        ) s
     )
     select ordinal, version, null::smallint, null::bytea, state from snapshot
     union all
@@ -47,7 +51,7 @@ const DOING: &str = "loading streams";
 type Row = (i64, i64, Option<i16>, Option<Vec<u8>>, Option<Json<serde_json::Value>>);
 
 /// Matches no snapshot: versions of states start at 1.
-const WITHOUT_SNAPSHOTS: i32 = 0;
+pub(crate) const WITHOUT_SNAPSHOTS: i32 = 0;
 
 /// Loads streams of one topic, in the order given; a stream without events is the default state at
 /// version 0. A snapshot that does not read is passed over: the events are the truth.
@@ -57,20 +61,18 @@ const WITHOUT_SNAPSHOTS: i32 = 0;
 /// until that is mended.
 pub(crate) async fn load<A: Aggregate>(
     connection: &mut PgConnection,
-    schemas: &SchemaBook,
-    codec: &Codec<A::Event>,
-    topic: &str,
+    kind: &Kind<A>,
     streams: &[(i32, &StreamId)],
 ) -> Result<Vec<Loaded<A>>, Fault> {
-    let rows = fetch(connection, topic, streams, A::STATE_VERSION).await?;
+    let rows = fetch(connection, &kind.topic, streams, A::STATE_VERSION).await?;
     let unreadable = |error: &serde_json::Error| {
-        tracing::warn!(%error, topic, "passing over a snapshot that does not read");
+        tracing::warn!(%error, topic = %kind.topic, "passing over a snapshot that does not read");
     };
     if rows.iter().filter_map(snapshot::<A>).any(|state| state.inspect_err(unreadable).is_err()) {
-        let rows = fetch(connection, topic, streams, WITHOUT_SNAPSHOTS).await?;
-        return replay(connection, schemas, codec, streams, rows).await;
+        let rows = fetch(connection, &kind.topic, streams, WITHOUT_SNAPSHOTS).await?;
+        return replay(connection, kind, streams, rows).await;
     }
-    replay(connection, schemas, codec, streams, rows).await
+    replay(connection, kind, streams, rows).await
 }
 
 async fn fetch(
@@ -93,8 +95,7 @@ async fn fetch(
 
 async fn replay<A: Aggregate>(
     connection: &mut PgConnection,
-    schemas: &SchemaBook,
-    codec: &Codec<A::Event>,
+    kind: &Kind<A>,
     streams: &[(i32, &StreamId)],
     rows: Vec<Row>,
 ) -> Result<Vec<Loaded<A>>, Fault> {
@@ -111,9 +112,9 @@ async fn replay<A: Aggregate>(
                     format!("{} has no version {}", streams[index].1, stream.version.next());
                 return Err(Fault::fatal(DOING, words));
             }
-            let schema = schemas.get(connection, schema_id).await?;
+            let schema = kind.schemas.get(connection, schema_id).await?;
             let event =
-                codec.decode(&schema, payload).map_err(|error| Fault::fatal(DOING, error))?;
+                kind.codec.decode(&schema, payload).map_err(|error| Fault::fatal(DOING, error))?;
             stream.state.evolve(&event);
             stream.version = version;
         }

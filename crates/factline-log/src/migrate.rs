@@ -31,15 +31,16 @@ pub async fn migrate(owner_url: &str) -> Result<PgConnection, Fault> {
 }
 
 fn migrator() -> Migrator {
-    const LOG: &str = include_str!("../migrations/0001_log.sql");
-    let first = migrate::Migration::new(
-        1,
-        Cow::Borrowed("log"),
-        MigrationType::Simple,
-        sqlx::SqlStr::from_static(LOG),
-        false,
-    );
-    Migrator::with_migrations(vec![first])
+    const MIGRATIONS: [(i64, &str, &str); 2] = [
+        (1, "log", include_str!("../migrations/0001_log.sql")),
+        (2, "snapshots", include_str!("../migrations/0002_snapshots.sql")),
+    ];
+    let migration = |(version, name, sql)| {
+        let sql = sqlx::SqlStr::from_static(sql);
+        let (name, kind) = (Cow::Borrowed(name), MigrationType::Simple);
+        migrate::Migration::new(version, name, kind, sql, false)
+    };
+    Migrator::with_migrations(MIGRATIONS.map(migration).to_vec())
 }
 
 /// Gives a topic its partitions, once. Later calls only check.

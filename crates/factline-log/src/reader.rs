@@ -11,7 +11,7 @@ use factline_core::{Envelope, Fault, Position, StreamId, Version, partition_for}
 use sqlx::{PgConnection, PgPool, postgres::PgPoolOptions};
 use uuid::Uuid;
 
-use crate::{classify, schemas::SchemaBook};
+use crate::{audit, classify, schemas::SchemaBook};
 
 /// Reads the log through a pool of its own. Needs no right but SELECT.
 #[derive(Clone)]
@@ -40,6 +40,7 @@ macro_rules! columns {
          e.recorded_at, e.command_key"
     };
 }
+pub(crate) use columns;
 
 pub(crate) type EventRow = (
     String,
@@ -197,6 +198,17 @@ impl LogReader {
 
     fn known_partitions(&self, topic: &str) -> Option<i32> {
         self.partitions.read().unwrap_or_else(PoisonError::into_inner).get(topic).copied()
+    }
+
+    /// Does the server keep what it acknowledges, and can the role of this reader's address not
+    /// change it?
+    ///
+    /// # Errors
+    /// Fatal with a sentence for the operator when not; otherwise the database fails.
+    pub async fn audit(&self) -> Result<(), Fault> {
+        let mut connection =
+            self.pool.acquire().await.map_err(|error| classify("auditing the log", error))?;
+        audit::audit(&mut connection).await
     }
 
     /// The pool, for an operator's own questions.

@@ -1,16 +1,17 @@
 //! Decided events with the places that the log gave them.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
-use factline_codec::Codec;
 use factline_core::{Aggregate, Envelope, Position, Recorded, Version};
 
-use crate::{Command, decision::Decided};
+use crate::{
+    Command,
+    decision::Decided,
+    kind::Kind,
+    stretch::{Marked, Opening},
+};
 
 /// Where an append put one stream's events.
 pub(crate) struct Placed<'a> {
-    pub topic: &'a Arc<str>,
     pub partition: i32,
     /// The stream's version before them.
     pub before: Version,
@@ -19,20 +20,20 @@ pub(crate) struct Placed<'a> {
     pub recorded_at: DateTime<Utc>,
 }
 
-/// The events as consumers will see them.
+/// The events as consumers will see them, each with the command that it opens.
 pub(crate) fn record<A: Aggregate>(
     placed: &Placed<'_>,
-    codec: &Codec<A::Event>,
+    kind: &Kind<A>,
     commands: &[&Command<A>],
     decided: &Decided<A>,
-) -> Vec<Recorded<A::Event>> {
+) -> Vec<Marked<A::Event>> {
     let versions = placed.before.next().0..;
     let events = decided.events.iter().zip(placed.positions).zip(versions);
     let recorded = events.map(|((decided, position), version)| {
         let command = commands[decided.command];
-        let schema = &codec.schemas()[decided.encoded.schema_index];
+        let schema = &kind.codec.schemas()[decided.encoded.schema_index];
         let envelope = Envelope {
-            topic: placed.topic.clone(),
+            topic: kind.topic.clone(),
             partition: placed.partition,
             position: *position,
             stream_id: command.stream_id.clone(),
@@ -46,7 +47,13 @@ pub(crate) fn record<A: Aggregate>(
             occurred_at: command.occurred_at,
             recorded_at: placed.recorded_at,
         };
-        Recorded { envelope, event: decided.event.clone() }
+        Marked {
+            recorded: Recorded { envelope, event: decided.event.clone() },
+            opens: decided
+                .opens
+                .then_some(Opening { key: command.key, fingerprint: command.fingerprint }),
+            datum_bytes: decided.encoded.datum.len(),
+        }
     });
     recorded.collect()
 }

@@ -10,7 +10,8 @@ pub(crate) fn crossed(before: Version, after: Version, every: i64) -> bool {
     before.0 / every < after.0 / every
 }
 
-/// Writes or replaces a stream's snapshot; an older one never replaces a newer.
+/// Writes a stream's snapshot at a version. Those at other versions stay: they shorten the way to
+/// older states, which repeats ask for.
 ///
 /// # Errors
 /// The database fails. A snapshot is a cache: the caller logs it and goes on.
@@ -24,11 +25,8 @@ pub(crate) async fn save<A: Aggregate>(
     const SAVE: &str = "
         insert into log.snapshots (topic, stream_id, version, state_version, state)
         values ($1, $2, $3, $4, $5)
-        on conflict (topic, stream_id) do update
-        set version = excluded.version, state_version = excluded.state_version,
-            state = excluded.state, created_at = now()
-        where snapshots.version <= excluded.version
-           or snapshots.state_version <> excluded.state_version";
+        on conflict (topic, stream_id, version) do update
+        set state_version = excluded.state_version, state = excluded.state, created_at = now()";
     sqlx::query(SAVE)
         .bind(topic)
         .bind(stream_id.as_str())

@@ -1,25 +1,15 @@
 //! What the log promises to commands, on a real Postgres.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{PARTITIONS, TestLog, command, noon, pack, send, stream};
 use factline_core::{Position, Version};
 use factline_log::{CommandFault, StreamBound, state_at};
 use factline_testkit::{
     FaultProxy, eventually_ok,
-    parcels::{PackParcel, Parcel, ParcelRefusal, SendParcel},
+    parcels::{Parcel, ParcelRefusal},
 };
 use futures::future::join_all;
-use support::{PARTITIONS, TestLog, command, noon, stream};
-
-fn pack(weight_grams: i64) -> PackParcel {
-    PackParcel { weight_grams }
-}
-
-fn send(to: &str) -> SendParcel {
-    SendParcel { to: to.into() }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_answers_with_its_events_their_places_and_the_state_after_it() {

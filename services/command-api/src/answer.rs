@@ -110,3 +110,26 @@ fn refused<R: Refusal>(refusal: &R) -> Problem {
     };
     refusal.details().into_iter().fold(problem, |problem, (name, value)| problem.with(name, value))
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::inventory::InventoryRefusal;
+
+    use super::*;
+
+    #[test]
+    fn a_full_queue_is_503_with_retry_after() {
+        let response = problem_of::<InventoryRefusal>(CommandFault::Busy).into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+    }
+
+    #[test]
+    fn d12_a_lock_that_is_not_granted_is_503_with_retry_after() {
+        let fault = Fault::transient("appending events", "canceling statement due to lock timeout");
+        let fault = CommandFault::<InventoryRefusal>::Unavailable(fault);
+        let response = problem_of(fault).into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+    }
+}

@@ -56,7 +56,8 @@ impl Program for CommandApi {
             own_lanes(&runtime, app.items.clone(), parts);
             runtime.serve_http(routes::all(app)).await?;
         }
-        watch_log(&runtime, reader.clone(), topic.clone());
+        let audited = !settings.log.allow_unsafe_database;
+        watch_log(&runtime, reader.clone(), topic.clone(), audited);
         if settings.roles.contains(&Role::Relay) {
             spawn_relay(&settings, &topic, reader, wake, &runtime)?;
         }
@@ -91,16 +92,16 @@ fn own_lanes(runtime: &Runtime, items: Lanes<Item>, parts: LaneParts) {
     });
 }
 
-/// Without the log there is nothing that this service can do: not ready.
-fn watch_log(runtime: &Runtime, reader: LogReader, topic: String) {
+/// Without the log there is nothing that this service can do: not ready. `audited`: a log that may
+/// forget what it acknowledged is none.
+fn watch_log(runtime: &Runtime, reader: LogReader, topic: String, audited: bool) {
     /// Often enough for a load balancer, rare against the commands' own queries.
     const EVERY: Duration = Duration::from_secs(2);
     let component = runtime.health.component("log");
     runtime.tasks.spawn(Phase::Watching, "log health", |stop| async move {
         loop {
-            match reader.heads(&topic).await {
-                Ok(heads) if heads.is_empty() => component.not_ready("the log is not migrated"),
-                Ok(_) => component.ready(),
+            match log_state(&reader, &topic, audited).await {
+                Ok(()) => component.ready(),
                 Err(fault) => component.not_ready(fault.to_string()),
             }
             tokio::select! {
@@ -109,6 +110,13 @@ fn watch_log(runtime: &Runtime, reader: LogReader, topic: String) {
             }
         }
     });
+}
+
+async fn log_state(reader: &LogReader, topic: &str, audited: bool) -> Result<(), Fault> {
+    if reader.heads(topic).await?.is_empty() {
+        return Err(Fault::fatal("looking for the topic", "the log is not migrated"));
+    }
+    if audited { reader.audit().await } else { Ok(()) }
 }
 
 fn spawn_relay(

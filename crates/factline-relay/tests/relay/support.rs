@@ -57,8 +57,12 @@ impl World {
             lane_queue: 1_000,
             batch_commands: 64,
             cached_streams: 1_000,
+            cached_bytes: 16 << 20,
+            recent_commands: 32,
             snapshot_every: 1_000,
             snapshot_after_load_ms: 10_000,
+            lock_timeout_ms: 10_000,
+            allow_unsafe_database: true, // as the owner, who also empties and spoils tables here
             read_connections: 2,
         };
         let (lanes, parts) = Lanes::start(&log, &topic).unwrap();
