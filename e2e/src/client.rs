@@ -1,8 +1,14 @@
 //! HTTP as a caller speaks it.
 
+use std::time::Duration;
+
+use factline_testkit::eventually_ok;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use uuid::Uuid;
+
+/// Longer than a group takes to begin on a loaded machine.
+const SOON: Duration = Duration::from_secs(60);
 
 /// One service's address.
 #[derive(Clone)]
@@ -62,10 +68,20 @@ impl Client {
         read(self.request(Method::GET, path)).await.unwrap()
     }
 
-    /// A query that waits until it shows what the token stands for.
+    /// A query that waits until it shows what the token stands for. As the interface asks its
+    /// callers to, it comes again when it is told that the view is not there yet: a consumer group
+    /// that has just begun may take longer than one query waits.
     pub async fn get_after(&self, path: &str, token: &str) -> Answer {
-        let request = self.request(Method::GET, path).header("Consistency-Token", token);
-        read(request).await.unwrap()
+        eventually_ok(SOON, "the view shows what the token stands for", async || {
+            let request = self.request(Method::GET, path).header("Consistency-Token", token);
+            let answer = read(request).await.unwrap();
+            if answer.body["code"] == "not_yet_consistent" {
+                Err(format!("{answer:?}"))
+            } else {
+                Ok(answer)
+            }
+        })
+        .await
     }
 
     /// A request to build on.

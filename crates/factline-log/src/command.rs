@@ -78,6 +78,23 @@ impl<A: Aggregate> Command<A> {
         }
     }
 
+    /// Asks for nothing, and so is told the state.
+    pub(crate) fn look(stream_id: StreamId) -> Self {
+        let key = Uuid::now_v7();
+        Self {
+            stream_id,
+            key,
+            fingerprint: Fingerprint::default(),
+            expected: None,
+            correlation_id: key,
+            causation_id: key,
+            actor: None,
+            traceparent: None,
+            occurred_at: DateTime::UNIX_EPOCH,
+            decide: Box::new(|_, _| Ok(Vec::new())),
+        }
+    }
+
     pub(crate) fn decide(&self, state: &A) -> Result<Vec<A::Event>, A::Refusal> {
         (self.decide)(state, Moment(self.occurred_at))
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use factline_core::{Aggregate, Fault, partition_for};
+use factline_core::{Aggregate, Fault, StreamId, partition_for};
 use tokio::{
     sync::{
         Notify,
@@ -89,5 +89,13 @@ impl<A: Aggregate> Lanes<A> {
             let words = "the lane ended before it answered";
             Err(CommandFault::OutcomeUnknown(Fault::transient("waiting for a lane", words)))
         })
+    }
+
+    /// The stream's state now, as its lane sees it: a command that makes nothing happen.
+    ///
+    /// # Errors
+    /// As [`Self::execute`], but never a refusal.
+    pub async fn look(&self, stream_id: StreamId) -> Result<Done<A>, CommandFault<A::Refusal>> {
+        self.execute(Command::look(stream_id)).await
     }
 }

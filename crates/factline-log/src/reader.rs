@@ -174,6 +174,34 @@ impl LogReader {
         stored(&mut connection, &self.schemas, rows).await
     }
 
+    /// Those of these events that belong to the stream.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn of_stream(
+        &self,
+        topic: &str,
+        stream_id: &StreamId,
+        event_ids: &[Uuid],
+    ) -> Result<Vec<Uuid>, Fault> {
+        const OF_STREAM: &str = "
+            select event_id from (
+                select event_id from log.events
+                where topic = $1 and partition = $2 and stream_id = $3
+                order by version -- so that the stream's own index is the one to read
+            ) e
+            where event_id = any($4)";
+        let partition = partition_for(stream_id.as_str(), self.partitions(topic).await?);
+        sqlx::query_scalar(OF_STREAM)
+            .bind(topic)
+            .bind(partition)
+            .bind(stream_id.as_str())
+            .bind(event_ids)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|error| classify("looking for events of a stream", error))
+    }
+
     /// How many partitions a topic has.
     ///
     /// # Errors

@@ -80,7 +80,7 @@ async fn ten_thousand_random_concurrent_commands_conserve_the_sum() {
     // Mostly the same process for a parcel, so that both what is remembered and conflicts are met.
     let somewhere = |random: &mut Random, parcel: u64| {
         let stray = u64::from(random.below(10) == 0);
-        if (parcel + stray) % 2 == 0 { one.clone() } else { two.clone() }
+        if (parcel + stray).is_multiple_of(2) { one.clone() } else { two.clone() }
     };
     let movers = (0..MOVERS).map(|mover| {
         let somewhere = &somewhere;

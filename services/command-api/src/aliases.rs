@@ -23,7 +23,7 @@ pub(crate) async fn sell(State(app): State<App>, request: Request) -> Result<Res
     let (mut parts, body) = request.into_parts();
     let headers = CommandHeaders::read(&mut parts).await?;
     let Json(body) = Json::<Value>::from_request(Request::from_parts(parts, body), &()).await?;
-    let done = execute(&app, "inventory.sell_item", object(body)?, headers).await?;
+    let done = execute::<Item>(&app, "inventory.sell_item", object(body)?, headers).await?;
     let remaining = Item::known(&done.state).map_or(0, KnownItem::available);
     let mut members = Map::new();
     members.insert("remaining".into(), json!(remaining));
@@ -42,5 +42,5 @@ pub(crate) async fn history(
     State(app): State<App>,
     Query(of): Query<HistoryOf>,
 ) -> Result<Response, Problem> {
-    history::page(&app, &of.sku, history::Page::first()).await
+    history::page::<Item>(&app, of.sku, history::Page::first()).await
 }

@@ -1,9 +1,8 @@
 //! What a caller is told: a command's events, or why there are none.
 
 use axum::response::{IntoResponse, Response};
-use domain::inventory::{InventoryEvent, Item};
 use factline_codec::event_to_json;
-use factline_core::{Fault, Recorded, Refusal, RefusalKind};
+use factline_core::{Aggregate, DomainEvent, Fault, Recorded, Refusal, RefusalKind};
 use factline_log::{CommandFault, Done};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
@@ -16,7 +15,7 @@ const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-repl
 ///
 /// # Errors
 /// An event does not become JSON, which no event of ours does.
-pub(crate) fn done(done: &Done<Item>, creates: bool) -> Result<Response, Problem> {
+pub(crate) fn done<A: Aggregate>(done: &Done<A>, creates: bool) -> Result<Response, Problem> {
     done_with(done, creates, Map::new())
 }
 
@@ -24,18 +23,14 @@ pub(crate) fn done(done: &Done<Item>, creates: bool) -> Result<Response, Problem
 ///
 /// # Errors
 /// As [`done`].
-pub(crate) fn done_with(
-    done: &Done<Item>,
+pub(crate) fn done_with<A: Aggregate>(
+    done: &Done<A>,
     creates: bool,
     members: Map<String, Value>,
 ) -> Result<Response, Problem> {
-    let events: Vec<Value> = done.events.iter().map(event).collect::<Result<_, _>>()?;
     let mut body = members;
-    body.insert("version".into(), json!(done.version));
-    body.insert("events".into(), Value::Array(events));
-    let status =
-        if creates && !done.events.is_empty() { StatusCode::CREATED } else { StatusCode::OK };
-    let mut response = (status, Json(body)).into_response();
+    body.extend(told(done)?);
+    let mut response = (status(done, creates), Json(body)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::ETAG, text(format!("\"{}\"", done.version)));
     if let Some(token) = done.token() {
@@ -47,11 +42,27 @@ pub(crate) fn done_with(
     Ok(response)
 }
 
+/// What a command that was carried out did, as members of a body.
+///
+/// # Errors
+/// As [`done`].
+pub(crate) fn told<A: Aggregate>(done: &Done<A>) -> Result<Map<String, Value>, Problem> {
+    let events: Vec<Value> = done.events.iter().map(event).collect::<Result<_, _>>()?;
+    Ok(Map::from_iter([
+        ("version".into(), json!(done.version)),
+        ("events".into(), Value::Array(events)),
+    ]))
+}
+
+pub(crate) fn status<A: Aggregate>(done: &Done<A>, creates: bool) -> StatusCode {
+    if creates && !done.events.is_empty() { StatusCode::CREATED } else { StatusCode::OK }
+}
+
 fn text(ascii: String) -> HeaderValue {
     HeaderValue::try_from(ascii).unwrap_or(HeaderValue::from_static(""))
 }
 
-fn event(recorded: &Recorded<InventoryEvent>) -> Result<Value, Problem> {
+fn event<E: DomainEvent>(recorded: &Recorded<E>) -> Result<Value, Problem> {
     let envelope = &recorded.envelope;
     let data = event_to_json(&recorded.event).map_err(|error| {
         tracing::error!(%error, "an event does not become json");
@@ -109,6 +120,20 @@ fn refused<R: Refusal>(refusal: &R) -> Problem {
         RefusalKind::Rule => Problem::unprocessable(refusal.code(), detail),
     };
     refusal.details().into_iter().fold(problem, |problem, (name, value)| problem.with(name, value))
+}
+
+/// The problem document of a question that the log could not answer.
+pub(crate) fn unreadable(fault: Fault) -> Problem {
+    match fault {
+        Fault::Transient { .. } => {
+            tracing::warn!(error = %fault, "the log cannot be read now");
+            Problem::unavailable("log_unavailable", "the log is not available", 1)
+        }
+        Fault::Poison { .. } | Fault::Fatal { .. } => {
+            tracing::error!(error = %fault, "the log cannot be read");
+            Problem::internal()
+        }
+    }
 }
 
 #[cfg(test)]

@@ -5,13 +5,10 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Request, State},
     response::Response,
 };
-use chrono::{SubsecRound, Utc};
-use domain::{
-    command::{Fields, InvalidFields, ReadError, Stated},
-    inventory::{InventoryCommand, Item},
-};
-use factline_core::{StreamId, command_key};
-use factline_log::{Command, Done, fingerprint};
+use chrono::{DateTime, SubsecRound, Utc};
+use domain::command::{FieldError, InvalidFields, ReadError, Stated};
+use factline_core::{Decide, StreamId, command_key, derived_stream_id};
+use factline_log::{Command, Done, Fingerprint, fingerprint};
 use http::{Method, header, request::Parts};
 use serde_json::{Map, Value};
 use service_kit::{
@@ -23,11 +20,11 @@ use uuid::Uuid;
 use crate::{
     App,
     answer::{self, problem_of},
-    routes::CommandRoute,
+    kinds::{CommandRoute, Kind},
 };
 
 /// Runs the command of a route and answers what it caused.
-pub(crate) async fn run(
+pub(crate) async fn run<A: Kind>(
     route: &'static CommandRoute,
     State(app): State<App>,
     request: Request,
@@ -36,18 +33,23 @@ pub(crate) async fn run(
     let headers = CommandHeaders::read(&mut parts).await?;
     let Path(path) = Path::<Map<String, Value>>::from_request_parts(&mut parts, &()).await?;
     let mut data = body_of(Request::from_parts(parts, body)).await?;
+    let name = match route.or_with {
+        Some((member, other)) if data.contains_key(member) => other,
+        Some(_) | None => route.command,
+    };
     data.extend(path);
-    let done = execute(&app, route.command, data, headers).await?;
+    let done = execute::<A>(&app, name, data, headers).await?;
     answer::done(&done, route.creates)
 }
 
 /// What a command's request says beside its data.
+#[derive(Clone)]
 pub(crate) struct CommandHeaders {
     /// Tells this request's route from others in the fingerprint.
-    route: String,
-    key: Option<IdempotencyKey>,
-    if_match: Option<IfMatch>,
-    context: RequestContext,
+    pub(crate) route: String,
+    pub(crate) key: Option<String>,
+    pub(crate) if_match: Option<IfMatch>,
+    pub(crate) context: RequestContext,
 }
 
 impl CommandHeaders {
@@ -63,11 +65,12 @@ impl CommandHeaders {
         let if_match = Option::<IfMatch>::from_request_parts(parts, &()).await?;
         let context = RequestContext::current().unwrap_or_else(RequestContext::fresh);
         let route = format!("{} {}", parts.method, parts.uri.path());
-        Ok(Self { route, key, if_match, context })
+        Ok(Self { route, key: key.map(|key| key.0), if_match, context })
     }
 }
 
-/// The body as an object; a request without one (DELETE) is an empty object.
+/// The body as an object; a request without one (DELETE, or a command without fields) is an empty
+/// object.
 async fn body_of(request: Request) -> Result<Map<String, Value>, Problem> {
     let has_body = request.headers().contains_key(header::CONTENT_TYPE)
         || request.headers().contains_key(header::TRANSFER_ENCODING)
@@ -88,30 +91,111 @@ pub(crate) fn object(body: Value) -> Result<Map<String, Value>, Problem> {
     }
 }
 
-/// Reads the command `name` of an item from `data`, which also names the item, and carries it out.
+/// Reads the command `name` from `data`, which also names the stream, and carries it out.
 ///
 /// # Errors
 /// The data is invalid, or the command was not carried out.
-pub(crate) async fn execute(
+pub(crate) async fn execute<A: Kind>(
     app: &App,
-    name: &'static str,
+    name: &str,
     data: Map<String, Value>,
     headers: CommandHeaders,
-) -> Result<Done<Item>, Problem> {
-    refuse_unknown_fields(name, &data)?;
+) -> Result<Done<A>, Problem> {
+    let command = prepare::<A>(app, name, data, headers).await?;
+    A::store(app).lanes.execute(command).await.map_err(problem_of)
+}
+
+async fn prepare<A: Kind>(
+    app: &App,
+    name: &str,
+    data: Map<String, Value>,
+    headers: CommandHeaders,
+) -> Result<Command<A>, Problem> {
     let print = fingerprint(&headers.route, Value::Object(data.clone()).to_string().as_bytes());
-    let (sku, stated) = read(name, data)?;
-    let command = command(sku, stated, print, headers);
-    app.items.execute(command).await.map_err(problem_of)
+    let asked = read::<A>(name, data, headers.key.as_deref())?;
+    let actor = headers.context.actor.as_deref();
+    let informed = A::inform(app, &asked.stream_id, asked.command, actor).await?;
+    let at = asked.occurred_at;
+    Ok(headers.command(asked.stream_id, print, at, informed))
+}
+
+/// A command of a stream, as a caller stated it.
+pub(crate) struct Asked<A: Kind> {
+    pub(crate) stream_id: StreamId,
+    pub(crate) command: A::Command,
+    pub(crate) occurred_at: Option<DateTime<Utc>>,
+}
+
+/// Reads the command `name` from `data`, which also names the stream; `key` is the client's.
+///
+/// # Errors
+/// 400 when there is a field that the command does not have, 422 with everything else that is wrong.
+pub(crate) fn read<A: Kind>(
+    name: &str,
+    mut data: Map<String, Value>,
+    key: Option<&str>,
+) -> Result<Asked<A>, Problem> {
+    refuse_unknown_fields::<A>(name, &data)?;
+    let stream_id = stream_id::<A>(name, data.remove(A::ID), key);
+    match (stream_id, A::read(name, Value::Object(data))) {
+        (Ok(stream_id), Ok(stated)) => {
+            let Stated { command, occurred_at } = stated;
+            Ok(Asked { stream_id, command, occurred_at })
+        }
+        (Err(InvalidFields(mut errors)), Err(ReadError::Invalid(more))) => {
+            errors.extend(more.0);
+            Err(invalid(InvalidFields(errors)))
+        }
+        (Err(errors), Ok(_)) | (Ok(_), Err(ReadError::Invalid(errors))) => Err(invalid(errors)),
+        (Ok(_) | Err(_), Err(ReadError::UnknownCommand)) => Err(unknown_command()),
+    }
+}
+
+impl CommandHeaders {
+    /// A command with what its request said beside its data.
+    pub(crate) fn command<A, I>(
+        self,
+        stream_id: StreamId,
+        print: Fingerprint,
+        occurred_at: Option<DateTime<Utc>>,
+        informed: I,
+    ) -> Command<A>
+    where
+        A: Kind + Decide<I>,
+        I: Send + Sync + 'static,
+    {
+        // Without a client's key the command is its own: a retry of it is another command.
+        let key = self.key.map_or_else(Uuid::now_v7, |key| command_key(&stream_id, &key));
+        let at = occurred_at.unwrap_or_else(|| Utc::now().trunc_subsecs(6));
+        let mut command = Command::new(stream_id, key, print, at, informed);
+        command.expected = self.if_match.map(|if_match| if_match.0);
+        command.correlation_id = self.context.correlation_id;
+        command.actor = self.context.actor;
+        command.traceparent = Some(self.context.trace.child().to_header());
+        command
+    }
+}
+
+/// The stream that the caller names, or that the key of a creating command stands for.
+fn stream_id<A: Kind>(
+    name: &str,
+    stated: Option<Value>,
+    key: Option<&str>,
+) -> Result<StreamId, InvalidFields> {
+    match (stated, key) {
+        (None, Some(key)) if A::CREATING.contains(&name) => Ok(derived_stream_id(A::KIND, key)),
+        (None, _) => Err(InvalidFields::whole("must be given").under(A::ID)),
+        (Some(stated), _) => A::stream_id(&stated).map_err(|errors| errors.under(A::ID)),
+    }
 }
 
 /// A field that no command has is a caller's misunderstanding, told apart from a wrong value.
-fn refuse_unknown_fields(name: &str, data: &Map<String, Value>) -> Result<(), Problem> {
-    let spec = InventoryCommand::SPECS.iter().find(|spec| spec.name == name);
+fn refuse_unknown_fields<A: Kind>(name: &str, data: &Map<String, Value>) -> Result<(), Problem> {
+    let spec = A::SPECS.iter().find(|spec| spec.name == name).ok_or_else(unknown_command)?;
     let known = |field: &str| {
-        field == "sku"
+        field == A::ID
             || field == "occurred_at"
-            || spec.is_some_and(|spec| spec.fields.iter().any(|known| known.name == field))
+            || spec.fields.iter().any(|known| known.name == field)
     };
     let mut unknown = data.keys().filter(|field| !known(field)).peekable();
     if unknown.peek().is_none() {
@@ -123,46 +207,14 @@ fn refuse_unknown_fields(name: &str, data: &Map<String, Value>) -> Result<(), Pr
     }))
 }
 
-fn read(
-    name: &str,
-    mut data: Map<String, Value>,
-) -> Result<(StreamId, Stated<InventoryCommand>), Problem> {
-    let sku = Map::from_iter([("sku".to_owned(), data.remove("sku").unwrap_or_default())]);
-    let mut sku_field = Fields::of(Value::Object(sku)).map_err(invalid)?;
-    let sku = sku_field.take::<StreamId>("sku");
-    let sku = sku_field.finish(sku);
-    match (sku, InventoryCommand::read(name, Value::Object(data))) {
-        (Ok(sku), Ok(command)) => Ok((sku, command)),
-        (Err(InvalidFields(mut errors)), Err(ReadError::Invalid(more))) => {
-            errors.extend(more.0);
-            Err(invalid(InvalidFields(errors)))
-        }
-        (Err(errors), Ok(_)) | (Ok(_), Err(ReadError::Invalid(errors))) => Err(invalid(errors)),
-        (Ok(_) | Err(_), Err(ReadError::UnknownCommand)) => {
-            Err(Problem::unprocessable("unknown_command", "there is no such command"))
-        }
-    }
+pub(crate) fn unknown_command() -> Problem {
+    Problem::unprocessable("unknown_command", "there is no such command")
 }
 
 fn invalid(errors: InvalidFields) -> Problem {
     let problem = Problem::unprocessable("invalid_fields", "some fields are not valid");
-    errors.0.into_iter().fold(problem, |problem, error| problem.error(error.pointer, error.detail))
-}
-
-fn command(
-    sku: StreamId,
-    stated: Stated<InventoryCommand>,
-    print: factline_log::Fingerprint,
-    headers: CommandHeaders,
-) -> Command<Item> {
-    let CommandHeaders { key, if_match, context, .. } = headers;
-    // Without a client's key the command is its own: a retry of it is another command.
-    let key = key.map_or_else(Uuid::now_v7, |key| command_key(&sku, &key.0));
-    let at = stated.occurred_at.unwrap_or_else(|| Utc::now().trunc_subsecs(6));
-    let mut command = Command::new(sku, key, print, at, stated.command);
-    command.expected = if_match.map(|if_match| if_match.0);
-    command.correlation_id = context.correlation_id;
-    command.actor = context.actor;
-    command.traceparent = Some(context.trace.child().to_header());
-    command
+    errors
+        .0
+        .into_iter()
+        .fold(problem, |problem, FieldError { pointer, detail }| problem.error(pointer, detail))
 }

@@ -1,11 +1,10 @@
-//! An item's history: the audit trail, and the state that it had then. Read from the log itself.
+//! A stream's history: the audit trail, and the state that it had then. Read from the log itself.
 
 use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
-use domain::inventory::{Item, KnownItem};
 use factline_codec::{StoredEvent, decode_to_json};
 use factline_core::{Fault, StreamId, Version};
 use factline_log::{StreamBound, state_at};
@@ -16,7 +15,7 @@ use service_kit::{
     extract::{Json, Path, Query},
 };
 
-use crate::App;
+use crate::{App, answer::unreadable, kinds::Kind};
 
 /// Events of one page at most: as many as fit an answer of about 500 KiB.
 const MAX_LIMIT: i64 = 1_000;
@@ -42,28 +41,32 @@ impl Page {
     }
 }
 
-/// `GET /inventory/{sku}/history`.
-pub(crate) async fn of_item(
+/// `GET …/history`.
+pub(crate) async fn of<A: Kind>(
     State(app): State<App>,
-    Path(sku): Path<String>,
+    Path(id): Path<String>,
     Query(page): Query<Page>,
 ) -> Result<Response, Problem> {
-    self::page(&app, &sku, page).await
+    self::page::<A>(&app, id, page).await
 }
 
 /// A page of the audit trail, or the state at a version or a time.
 ///
 /// # Errors
-/// 404 when there is no such item (or was none then), 422 when the query contradicts itself.
-pub(crate) async fn page(app: &App, sku: &str, page: Page) -> Result<Response, Problem> {
-    let sku =
-        StreamId::parse(sku).map_err(|error| Problem::invalid_field("sku", error.to_string()))?;
+/// 404 when there is no such stream (or was none then), 422 when the query contradicts itself.
+pub(crate) async fn page<A: Kind>(app: &App, id: String, page: Page) -> Result<Response, Problem> {
+    let id = A::stream_id(&Value::String(id)).map_err(|errors| {
+        Problem::invalid_field(
+            A::ID,
+            errors.0.into_iter().map(|error| error.detail).collect::<String>(),
+        )
+    })?;
     match page {
         Page { at: Some(at), version: None, after: None, limit: None } => {
-            state(app, &sku, StreamBound::OccurredBy(at)).await
+            state::<A>(app, &id, StreamBound::OccurredBy(at)).await
         }
         Page { at: None, version: Some(version), after: None, limit: None } if version >= 1 => {
-            state(app, &sku, StreamBound::Version(Version(version))).await
+            state::<A>(app, &id, StreamBound::Version(Version(version))).await
         }
         Page { at: None, version: None, after, limit } => {
             let limit = limit.unwrap_or(DEFAULT_LIMIT);
@@ -71,7 +74,7 @@ pub(crate) async fn page(app: &App, sku: &str, page: Page) -> Result<Response, P
                 let detail = format!("must be 1 to {MAX_LIMIT}");
                 return Err(Problem::invalid_field("limit", detail));
             }
-            trail(app, &sku, Version(after.unwrap_or(0)), limit).await
+            trail::<A>(app, &id, Version(after.unwrap_or(0)), limit).await
         }
         Page { version: Some(..1), .. } => {
             Err(Problem::invalid_field("version", "must be at least 1"))
@@ -83,17 +86,21 @@ pub(crate) async fn page(app: &App, sku: &str, page: Page) -> Result<Response, P
     }
 }
 
-async fn trail(app: &App, sku: &StreamId, after: Version, limit: i64) -> Result<Response, Problem> {
-    let bound = StreamBound::Everything;
-    let events =
-        app.reader.stream(app.items.topic(), sku, after, bound, limit).await.map_err(unreadable)?;
+async fn trail<A: Kind>(
+    app: &App,
+    id: &StreamId,
+    after: Version,
+    limit: i64,
+) -> Result<Response, Problem> {
+    let (topic, bound) = (A::store(app).lanes.topic(), StreamBound::Everything);
+    let events = app.reader.stream(topic, id, after, bound, limit).await.map_err(unreadable)?;
     if events.is_empty() && after == Version::ZERO {
-        return Err(unknown_item());
+        return Err(unknown::<A>());
     }
     let full = i64::try_from(events.len()).unwrap_or(i64::MAX) == limit;
     let next_after = events.last().filter(|_| full).map(|event| event.envelope.version);
     let events: Vec<Value> = events.iter().map(entry).collect::<Result<_, _>>()?;
-    Ok(Json(json!({ "sku": sku, "events": events, "next_after": next_after })).into_response())
+    Ok(Json(json!({ A::ID: id, "events": events, "next_after": next_after })).into_response())
 }
 
 /// When, what, who, and what caused it.
@@ -116,42 +123,14 @@ fn entry(stored: &StoredEvent) -> Result<Value, Problem> {
     }))
 }
 
-async fn state(app: &App, sku: &StreamId, bound: StreamBound) -> Result<Response, Problem> {
-    let found = state_at::<Item>(&app.reader, &app.codec, app.items.topic(), sku, bound).await;
-    let (item, version) = found.map_err(unreadable)?.ok_or_else(unknown_item)?;
-    let item = item.known().ok_or_else(unknown_item)?;
-    let KnownItem { name, unit_price_cents, currency, reorder_point, discontinued, .. } = item;
-    Ok(Json(json!({
-        "sku": sku,
-        "version": version,
-        "state": {
-            "name": name,
-            "unit_price_cents": unit_price_cents,
-            "currency": currency,
-            "on_hand": item.on_hand,
-            "reserved": item.reserved,
-            "available": item.available(),
-            "reservations": item.reservations,
-            "reorder_point": reorder_point,
-            "discontinued": discontinued,
-        },
-    }))
-    .into_response())
+async fn state<A: Kind>(app: &App, id: &StreamId, bound: StreamBound) -> Result<Response, Problem> {
+    let store = A::store(app);
+    let found = state_at::<A>(&app.reader, &store.codec, store.lanes.topic(), id, bound).await;
+    let (state, version) = found.map_err(unreadable)?.ok_or_else(unknown::<A>)?;
+    let state = state.shown().ok_or_else(unknown::<A>)?;
+    Ok(Json(json!({ A::ID: id, "version": version, "state": state })).into_response())
 }
 
-fn unknown_item() -> Problem {
-    Problem::not_found("unknown_item", "there is no such item, or was none then")
-}
-
-fn unreadable(fault: Fault) -> Problem {
-    match fault {
-        Fault::Transient { .. } => {
-            tracing::warn!(error = %fault, "a history cannot be read now");
-            Problem::unavailable("log_unavailable", "the log is not available", 1)
-        }
-        Fault::Poison { .. } | Fault::Fatal { .. } => {
-            tracing::error!(error = %fault, "a history cannot be read");
-            Problem::internal()
-        }
-    }
+fn unknown<A: Kind>() -> Problem {
+    Problem::not_found(A::UNKNOWN, "there is no such stream, or was none then")
 }

@@ -1,38 +1,46 @@
 //! The write side: commands in over HTTP, events into the log, the log to Kafka.
 //!
-//! A request becomes a command (`commands`), a lane of the log decides it and appends its events
-//! (`factline-log`), and the answer tells what happened (`answer`). In the same process, woken by
+//! A request becomes a command (`commands`, `batch`) of some kind of aggregate (`kinds`), a lane of
+//! the log decides it and appends its events (`factline-log`), and the answer tells what happened
+//! (`answer`). In the same process, woken by
 //! the lanes, the relay sends the log to Kafka (`factline-relay`). History is read from the log
 //! itself (`history`): it is the one question that the write side answers.
 
 mod aliases;
 mod answer;
+mod batch;
 mod commands;
 mod history;
+mod kinds;
 mod openapi;
 mod routes;
 mod settings;
 
 use std::{sync::Arc, time::Duration};
 
-use domain::inventory::{InventoryEvent, Item};
+use domain::{customer::Customer, inventory::Item, order::Order};
 use factline_codec::{Codec, Registry};
-use factline_core::{DomainEvent, Fault};
+use factline_core::{Aggregate, Fault};
 use factline_log::{LaneParts, Lanes, LogReader, RelayCursors, ensure_topic};
 use factline_relay::{Relay, RelayParts, RelayStatus};
 use service_kit::{Component, Phase, Program, Runtime, ServiceError};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use kinds::{Kind, Store};
 pub use openapi::document;
 use settings::{Role, Settings};
+
+/// Every kind of aggregate; each has a topic of its own.
+const KINDS: [&str; 3] = [Item::KIND, Order::KIND, Customer::KIND];
 
 /// What every handler needs. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct App {
-    items: Lanes<Item>,
+    items: Store<Item>,
+    orders: Store<Order>,
+    customers: Store<Customer>,
     reader: LogReader,
-    codec: Arc<Codec<InventoryEvent>>,
 }
 
 /// The service.
@@ -44,30 +52,34 @@ impl Program for CommandApi {
     type Settings = Settings;
 
     async fn start(settings: Settings, runtime: Runtime) -> Result<(), ServiceError> {
-        let topic = settings.kafka.topic(InventoryEvent::KIND);
         let reader =
             LogReader::new(&settings.log.url, settings.log.read_connections).map_err(told)?;
-        let mut wake = Arc::<Notify>::default();
+        let mut wakes = KINDS.map(|_| Arc::<Notify>::default());
         if settings.roles.contains(&Role::Http) {
-            let (items, parts) = Lanes::start(&settings.log, &topic).map_err(told)?;
-            wake = parts.appended.clone();
-            let codec = Arc::new(Codec::new()?);
-            let app = App { items, reader: reader.clone(), codec };
-            own_lanes(&runtime, app.items.clone(), parts);
+            let (items, items_wake) = open::<Item>(&settings, &runtime)?;
+            let (orders, orders_wake) = open::<Order>(&settings, &runtime)?;
+            let (customers, customers_wake) = open::<Customer>(&settings, &runtime)?;
+            wakes = [items_wake, orders_wake, customers_wake];
+            let app = App { items, orders, customers, reader: reader.clone() };
             runtime.serve_http(routes::all(app)).await?;
         }
         let audited = !settings.log.allow_unsafe_database;
-        watch_log(&runtime, reader.clone(), topic.clone(), audited);
+        watch_log(&runtime, reader.clone(), settings.kafka.topic(Item::KIND), audited);
         if settings.roles.contains(&Role::Relay) {
-            spawn_relay(&settings, &topic, reader, wake, &runtime)?;
+            for (kind, wake) in KINDS.into_iter().zip(wakes) {
+                spawn_relay(&settings, kind, reader.clone(), wake, &runtime)?;
+            }
         }
         Ok(())
     }
 
     async fn migrate(settings: Settings) -> Result<(), ServiceError> {
         let mut owner = factline_log::migrate(&settings.log.owner_url).await.map_err(told)?;
-        let topic = settings.kafka.topic(InventoryEvent::KIND);
-        ensure_topic(&mut owner, &topic, settings.log.partitions).await.map_err(told)
+        for kind in KINDS {
+            let topic = settings.kafka.topic(kind);
+            ensure_topic(&mut owner, &topic, settings.log.partitions).await.map_err(told)?;
+        }
+        Ok(())
     }
 
     fn openapi() -> Option<utoipa::openapi::OpenApi> {
@@ -79,12 +91,25 @@ fn told(fault: Fault) -> ServiceError {
     ServiceError::new(fault.to_string())
 }
 
+/// Opens the lanes of a kind; also gives what wakes its relay.
+fn open<A: Kind>(
+    settings: &Settings,
+    runtime: &Runtime,
+) -> Result<(Store<A>, Arc<Notify>), ServiceError> {
+    let topic = settings.kafka.topic(A::KIND);
+    let (lanes, parts) = Lanes::start(&settings.log, &topic).map_err(told)?;
+    let wake = parts.appended.clone();
+    own_lanes(runtime, lanes.clone(), parts);
+    Ok((Store { lanes, codec: Arc::new(Codec::new()?) }, wake))
+}
+
 /// The lanes end when nothing can send to them any more: after HTTP has drained, this task drops
 /// the last handle and awaits them, so that every accepted command is answered and stored.
-fn own_lanes(runtime: &Runtime, items: Lanes<Item>, parts: LaneParts) {
-    runtime.tasks.spawn(Phase::Working, "lanes", |stop| async move {
+fn own_lanes<A: Aggregate>(runtime: &Runtime, lanes: Lanes<A>, parts: LaneParts) {
+    let name = format!("lanes of {}", A::KIND);
+    runtime.tasks.spawn(Phase::Working, name, |stop| async move {
         stop.cancelled().await;
-        drop(items);
+        drop(lanes);
         for lane in parts.tasks {
             lane.await.map_err(|error| ServiceError::new(format!("a lane ended: {error}")))?;
         }
@@ -121,13 +146,13 @@ async fn log_state(reader: &LogReader, topic: &str, audited: bool) -> Result<(),
 
 fn spawn_relay(
     settings: &Settings,
-    topic: &str,
+    kind: &str,
     reader: LogReader,
     wake: Arc<Notify>,
     runtime: &Runtime,
 ) -> Result<(), ServiceError> {
     let parts = RelayParts {
-        topic: topic.into(),
+        topic: settings.kafka.topic(kind).into(),
         cursors: RelayCursors::new(&reader),
         reader,
         registry: Arc::new(Registry::new(&settings.registry).map_err(told)?),
@@ -137,12 +162,14 @@ fn spawn_relay(
         wake,
     };
     let (relay, status) = Relay::new(parts).map_err(told)?;
-    let component = runtime.health.component("relay");
-    runtime.tasks.spawn(Phase::Working, "relay", |stop| async move {
+    let name = format!("relay of {kind}");
+    let component = runtime.health.component(&name);
+    runtime.tasks.spawn(Phase::Working, name.clone(), |stop| async move {
         relay.run(stop).await;
         Ok(())
     });
-    runtime.tasks.spawn(Phase::Watching, "relay status", |stop| report(status, component, stop));
+    let name = format!("{name}: status");
+    runtime.tasks.spawn(Phase::Watching, name, |stop| report(status, component, stop));
     Ok(())
 }
 

@@ -3,13 +3,16 @@
 
 use domain::{
     command::{CommandSpec, FieldSpec, Shape},
-    inventory::InventoryCommand,
+    customer::Customer,
+    inventory::Item,
+    order::Order,
 };
 use http::Method;
 use serde_json::{Map, Value, json};
+use service_kit::extract::Json;
 use utoipa::openapi::OpenApi;
 
-use crate::routes::{COMMAND_ROUTES, CommandRoute};
+use crate::kinds::{CommandRoute, Kind};
 
 /// The whole document.
 ///
@@ -18,12 +21,13 @@ use crate::routes::{COMMAND_ROUTES, CommandRoute};
 #[must_use]
 pub fn document() -> OpenApi {
     let mut paths = Map::new();
-    for route in &COMMAND_ROUTES {
-        put(&mut paths, route.path, &route.method, command(route));
-    }
+    put_kind::<Item>(&mut paths);
+    put_kind::<Order>(&mut paths);
+    put_kind::<Customer>(&mut paths);
     put(&mut paths, "/inventory/sell", &Method::POST, sell());
-    put(&mut paths, "/inventory/{sku}/history", &Method::GET, history(&["sku"]));
     put(&mut paths, "/inventory/history", &Method::GET, history_alias());
+    put(&mut paths, "/commands", &Method::POST, commands_by_name());
+    put(&mut paths, "/commands", &Method::GET, list_of_commands());
     let document = json!({
         "openapi": "3.1.0",
         "info": {
@@ -45,23 +49,30 @@ fn put(paths: &mut Map<String, Value>, path: &str, method: &Method, operation: V
     place[method.as_str().to_lowercase()] = operation;
 }
 
-fn spec(name: &str) -> Option<&'static CommandSpec> {
-    InventoryCommand::SPECS.iter().find(|spec| spec.name == name)
+fn put_kind<A: Kind>(paths: &mut Map<String, Value>) {
+    for route in A::ROUTES {
+        put(paths, route.path, &route.method, command::<A>(route));
+    }
+    put(paths, A::HISTORY, &Method::GET, history(A::HISTORY));
 }
 
-fn command(route: &CommandRoute) -> Value {
+fn spec<A: Kind>(name: &str) -> Option<&'static CommandSpec> {
+    A::SPECS.iter().find(|spec| spec.name == name)
+}
+
+fn command<A: Kind>(route: &CommandRoute) -> Value {
     let in_path = parameters_of(route.path);
     let mut parameters: Vec<Value> = in_path.iter().map(|name| path_parameter(name)).collect();
     parameters.extend(command_headers(&route.method));
-    let (summary, body) = match spec(route.command) {
-        Some(spec) => (spec.doc, body_schema(spec, &in_path)),
-        None => (route.command, json!({ "type": "object" })),
-    };
+    let specs: Vec<_> = route.commands().filter_map(spec::<A>).collect();
+    let docs: Vec<_> = specs.iter().map(|spec| spec.doc).collect();
+    let mut bodies: Vec<_> = specs.iter().map(|spec| body_schema::<A>(spec, &in_path)).collect();
+    let body = if bodies.len() == 1 { bodies.remove(0) } else { json!({ "anyOf": bodies }) };
     let success = if route.creates { vec!["201", "200"] } else { vec!["200"] };
     json!({
         "operationId": format!("{} {}", route.method, route.path),
-        "summary": summary,
-        "tags": ["inventory"],
+        "summary": docs.join(" Or: "),
+        "tags": [A::KIND],
         "parameters": parameters,
         "requestBody": {
             "required": route.method != Method::DELETE,
@@ -71,8 +82,62 @@ fn command(route: &CommandRoute) -> Value {
     })
 }
 
+/// `GET /commands`: every command by its name, with the JSON schema of its data.
+pub(crate) async fn commands() -> Json<Value> {
+    let commands: Vec<Value> =
+        described::<Item>().chain(described::<Order>()).chain(described::<Customer>()).collect();
+    Json(json!({ "commands": commands }))
+}
+
+fn described<A: Kind>() -> impl Iterator<Item = Value> {
+    A::SPECS.iter().map(|spec| {
+        json!({
+            "command": spec.name,
+            "description": spec.doc,
+            "stream_id": { "description": A::ID_DOC, "required": !A::CREATING.contains(&spec.name) },
+            "data": body_schema::<A>(spec, &[A::ID]),
+        })
+    })
+}
+
+fn commands_by_name() -> Value {
+    let atomic = json!({
+        "name": "atomic", "in": "query", "required": false,
+        "description": "All commands of a list or none; they must be for one stream.",
+        "schema": { "type": "boolean", "default": false },
+    });
+    let mut parameters = vec![atomic];
+    parameters.extend(command_headers(&Method::POST));
+    let command = json!({ "$ref": "#/components/schemas/Command" });
+    let list = json!({ "type": "array", "items": command, "minItems": 1, "maxItems": 100 });
+    let mut responses = responses(&["200"], "Done");
+    let done = json!({ "$ref": "#/components/schemas/Done" });
+    let outcomes = json!({ "$ref": "#/components/schemas/Outcomes" });
+    responses["200"]["content"]["application/json"]["schema"] =
+        json!({ "anyOf": [done, outcomes] });
+    json!({
+        "operationId": "POST /commands",
+        "summary": "Carries out a command by its name, or a list of them: one after the other, each \
+            with its own outcome, or with atomic as one.",
+        "tags": ["commands"],
+        "parameters": parameters,
+        "requestBody": { "required": true, "content": {
+            "application/json": { "schema": { "anyOf": [command, list] } } } },
+        "responses": responses,
+    })
+}
+
+fn list_of_commands() -> Value {
+    json!({
+        "operationId": "GET /commands",
+        "summary": "Every command by its name, with the JSON schema of its data.",
+        "tags": ["commands"],
+        "responses": responses(&["200"], "Commands"),
+    })
+}
+
 fn sell() -> Value {
-    let body = spec("inventory.sell_item").map(|spec| body_schema(spec, &[]));
+    let body = spec::<Item>("inventory.sell_item").map(|spec| body_schema::<Item>(spec, &[]));
     json!({
         "operationId": "POST /inventory/sell",
         "summary": "Sells available units and answers how many remain.",
@@ -83,8 +148,8 @@ fn sell() -> Value {
     })
 }
 
-fn history(in_path: &[&str]) -> Value {
-    let mut parameters: Vec<Value> = in_path.iter().map(|name| path_parameter(name)).collect();
+fn history(path: &'static str) -> Value {
+    let mut parameters: Vec<Value> = parameters_of(path).into_iter().map(path_parameter).collect();
     for (name, doc, schema) in [
         (
             "at",
@@ -102,8 +167,8 @@ fn history(in_path: &[&str]) -> Value {
         parameters.push(json!({"name": name, "in": "query", "required": false, "description": doc, "schema": schema}));
     }
     json!({
-        "operationId": "GET /inventory/{sku}/history",
-        "summary": "The audit trail of an item; with at or version, its state then.",
+        "operationId": format!("GET {path}"),
+        "summary": "The audit trail of a stream; with at or version, its state then.",
         "tags": ["history"],
         "parameters": parameters,
         "responses": responses(&["200"], "History"),
@@ -146,16 +211,16 @@ fn command_headers(method: &Method) -> Vec<Value> {
     ]
 }
 
-fn body_schema(spec: &CommandSpec, in_path: &[&str]) -> Value {
+fn body_schema<A: Kind>(spec: &CommandSpec, in_path: &[&str]) -> Value {
     let mut properties = Map::new();
     let mut required = Vec::new();
-    if !in_path.contains(&"sku") {
-        let doc = "The item: 1 to 128 bytes without control characters.";
-        properties.insert(
-            "sku".into(),
-            json!({"type": "string", "minLength": 1, "maxLength": 128, "description": doc}),
-        );
-        required.push("sku");
+    if !in_path.contains(&A::ID) {
+        let id =
+            json!({"type": "string", "minLength": 1, "maxLength": 128, "description": A::ID_DOC});
+        properties.insert(A::ID.into(), id);
+        if !A::CREATING.contains(&spec.name) {
+            required.push(A::ID);
+        }
     }
     for field in spec.fields.iter().filter(|field| !in_path.contains(&field.name)) {
         properties.insert(field.name.into(), field_schema(field));
@@ -249,8 +314,23 @@ fn schemas() -> Value {
         "Event": event,
         "Done": {"type": "object", "required": ["version", "events"], "properties": done},
         "Sold": {"type": "object", "required": ["version", "events", "remaining"], "properties": sold},
+        "Command": {"type": "object", "required": ["command"], "additionalProperties": false,
+            "properties": {
+                "command": {"type": "string", "examples": ["inventory.sell_item"]},
+                "stream_id": {"type": "string", "description":
+                    "The stream; may be left out where the command makes one."},
+                "data": {"type": "object", "description": "See GET /commands."},
+        }},
+        "Commands": {"type": "object", "required": ["commands"], "properties": {
+            "commands": {"type": "array", "items": {"type": "object"}}}},
+        "Outcomes": {"type": "object", "required": ["outcomes"], "properties": {
+            "outcomes": {"type": "array", "items": {"type": "object", "required": ["status"],
+                "properties": {
+                    "status": {"type": "integer"},
+                    "done": {"$ref": "#/components/schemas/Done"},
+                    "problem": {"$ref": "#/components/schemas/Problem"},
+        }}}}},
         "History": {"type": "object", "properties": {
-            "sku": {"type": "string"},
             "events": {"type": "array", "items": {"$ref": "#/components/schemas/Event"}},
             "next_after": {"type": ["integer", "null"], "format": "int64"},
             "version": {"type": "integer", "format": "int64"},
@@ -282,9 +362,14 @@ mod tests {
 
     #[test]
     fn every_command_has_a_route() {
-        for spec in InventoryCommand::SPECS {
-            let routed = COMMAND_ROUTES.iter().any(|route| route.command == spec.name);
-            assert!(routed, "{} has no route", spec.name);
+        fn check<A: Kind>() {
+            for spec in A::SPECS {
+                let routed = A::ROUTES.iter().flat_map(CommandRoute::commands);
+                assert!(routed.into_iter().any(|name| name == spec.name), "{}", spec.name);
+            }
         }
+        check::<Item>();
+        check::<Order>();
+        check::<Customer>();
     }
 }

@@ -1,0 +1,161 @@
+//! Orders and customers over HTTP and Kafka, and any command by its name.
+
+#![allow(clippy::unwrap_used)] // plain functions beside the tests use it too
+
+use e2e::{Answer, Client, Service, System};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+async fn add(client: &Client, sku: &str, name: &str, unit_price_cents: i64) {
+    let item =
+        json!({"sku": sku, "name": name, "quantity": 100, "unit_price_cents": unit_price_cents});
+    assert_eq!(client.post("/inventory", item).await.status, 201);
+}
+
+/// The new stream of a command that made one.
+fn made(answer: &Answer) -> String {
+    assert_eq!(answer.status, 201, "{answer:?}");
+    answer.body["events"][0]["stream_id"].as_str().unwrap().to_owned()
+}
+
+async fn customer(client: &Client) -> String {
+    made(&client.post("/customers", json!({"name": "Ada", "email": "ada@example.com"})).await)
+}
+
+fn types(answer: &Answer) -> Vec<&str> {
+    let events = answer.body["events"].as_array().unwrap();
+    events.iter().map(|event| event["event_type"].as_str().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_placed_paid_shipped_and_delivered_at_the_catalogues_prices() {
+    let system = System::create("ordering").await;
+    let api = system.start(Service::CommandApi).await;
+    let client = api.client();
+    add(&client, "71053", "Lantern", 339).await;
+    add(&client, "85123A", "Holder", 255).await;
+    let customer = customer(&client).await;
+    let place = json!({
+        "customer_id": customer,
+        "shipping_address": "1 Main Street, Leeds",
+        "items": [{"sku": "71053", "quantity": 2}, {"sku": "85123A", "quantity": 4},
+                  {"sku": "71053", "quantity": 1}],
+    });
+    let placed = client.post_with("/orders", "k", place.clone()).await;
+    let order = made(&placed);
+    assert_eq!(types(&placed).last(), Some(&"factline.order.OrderConfirmed"));
+    let confirmed = placed.body["events"].as_array().unwrap().last().unwrap();
+    assert_eq!(confirmed["data"]["total_cents"], 3 * 339 + 4 * 255);
+
+    // Its retry meets itself, although the catalogue has moved on.
+    let price = client
+        .request(Method::PUT, "/inventory/71053/price")
+        .json(&json!({"unit_price_cents": 999}));
+    assert_eq!(Answer::of(price).await.status, 200);
+    let again = client.post_with("/orders", "k", place).await;
+    assert!(again.replayed, "{again:?}");
+    assert_eq!(again.body, placed.body);
+
+    let path = |what: &str| format!("/orders/{order}/{what}");
+    let pay = |cents: i64| json!({"payment_id": "p-1", "amount_cents": cents, "method": "card"});
+    let early = client.post(&path("payments"), pay(2_037)).await;
+    assert_eq!(early.status, 422, "not allocated yet: {early:?}");
+    assert_eq!(client.post(&path("allocation"), json!({})).await.status, 201);
+    let wrong = client.post(&path("payments"), pay(2_036)).await;
+    assert_eq!((wrong.status, &wrong.body["code"]), (422, &json!("amount_mismatch")));
+    assert_eq!(client.post(&path("payments"), pay(2_037)).await.status, 201);
+    let shipment = json!({"tracking_number": "RM1", "carrier": "Royal Mail"});
+    assert_eq!(client.post(&path("shipment"), shipment).await.status, 201);
+    assert_eq!(client.post(&path("delivery"), json!({})).await.status, 201);
+    let late = client.post(&path("cancellation"), json!({"reason": "too late"})).await;
+    assert_eq!(late.status, 422, "{late:?}");
+
+    let history = client.get(&path("history?version=5")).await.body;
+    assert_eq!(history["state"]["status"], "confirmed");
+    let trail = client.get(&path("history")).await.body;
+    assert_eq!(trail["events"].as_array().unwrap().len(), 9);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_asks_for_its_customer_its_items_and_its_own_events() {
+    let system = System::create("asking").await;
+    let api = system.start(Service::CommandApi).await;
+    let client = api.client();
+    add(&client, "71053", "Lantern", 339).await;
+    let customer = customer(&client).await;
+    let stranger = uuid::Uuid::new_v4();
+    let draft = |customer: &str| json!({"customer_id": customer, "shipping_address": "Leeds"});
+    let refused = client.post("/orders", draft(&stranger.to_string())).await;
+    assert_eq!((refused.status, &refused.body["code"]), (404, &json!("unknown_customer")));
+
+    let created = client.post("/orders", draft(&customer)).await;
+    let order = made(&created);
+    let items = format!("/orders/{order}/items");
+    let unknown = client.post(&items, json!({"sku": "none", "quantity": 1})).await;
+    assert_eq!(&unknown.body["code"], &json!("unknown_item"), "{unknown:?}");
+    let priced = json!({"sku": "71053", "quantity": 1, "unit_price_cents": 1});
+    assert_eq!(client.post(&items, priced).await.status, 400, "a price is never the caller's");
+    let added = client.post(&items, json!({"sku": "71053", "quantity": 2})).await;
+    assert_eq!(added.body["events"][0]["data"]["unit_price_cents"], 339);
+
+    let corrections = format!("/orders/{order}/corrections");
+    let correct = |event: &Value| json!({"delta_cents": -100, "reason": "scratched", "corrects_event_id": event});
+    let elsewhere = client.post(&corrections, correct(&json!(stranger))).await;
+    assert_eq!(&elsewhere.body["code"], &json!("unknown_event"), "{elsewhere:?}");
+    let corrected = client.post(&corrections, correct(&added.body["events"][0]["event_id"])).await;
+    assert_eq!(corrected.status, 201, "{corrected:?}");
+    assert_eq!(corrected.body["events"][0]["data"]["total_cents"], 578);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h23_h37_commands_by_name_have_outcomes_of_their_own_or_are_all_or_none() {
+    let system = System::create("by_name").await;
+    let api = system.start(Service::CommandApi).await;
+    let client = api.client();
+    add(&client, "71053", "Lantern", 339).await;
+    let sell = |quantity: i64| json!({"command": "inventory.sell_item", "stream_id": "71053", "data": {"quantity": quantity}});
+    let unknown = json!({"command": "inventory.sell_item.v9", "stream_id": "71053"}); // H23
+    let unknown = client.post("/commands", unknown).await;
+    assert_eq!((unknown.status, &unknown.body["code"]), (422, &json!("unknown_command")));
+    let one = client.post_with("/commands", "one", sell(1)).await;
+    assert_eq!((one.status, &one.body["version"]), (200, &json!(2)), "{one:?}");
+    assert!(client.post_with("/commands", "one", sell(1)).await.replayed);
+
+    let mut list: Vec<Value> = (0..100).map(|_| sell(1)).collect();
+    list[40] = sell(1_000);
+    let list = json!(list);
+    let each = client.post_with("/commands", "each", list.clone()).await;
+    let statuses = |answer: &Answer| -> Vec<u64> {
+        let outcomes = answer.body["outcomes"].as_array().unwrap();
+        outcomes.iter().map(|outcome| outcome["status"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(statuses(&each).iter().filter(|status| **status == 200).count(), 99);
+    assert_eq!(statuses(&each)[40], 422);
+    let version = client.get("/inventory/71053/history?limit=1000").await.body;
+    let version = version["events"].as_array().unwrap().len();
+
+    let together = client.post_with("/commands?atomic=true", "all", list).await;
+    assert_eq!(
+        (together.status, &together.body["index"]),
+        (422, &json!(0)),
+        "sold out: {together:?}"
+    );
+    let received = json!({"command": "inventory.receive_stock", "stream_id": "71053", "data": {"quantity": 2}});
+    let good = json!([received, sell(1), sell(1)]);
+    let together = client.post_with("/commands?atomic=true", "good", good.clone()).await;
+    assert_eq!((together.status, types(&together).len()), (200, 3), "{together:?}");
+    assert!(client.post_with("/commands?atomic=true", "good", good).await.replayed);
+    let bad = json!([received, sell(1), sell(1_000)]);
+    let bad = client.post("/commands?atomic=true", bad).await;
+    assert_eq!((bad.status, &bad.body["index"]), (422, &json!(2)), "{bad:?}");
+    let trail = client.get("/inventory/71053/history?limit=1000").await.body;
+    assert_eq!(
+        trail["events"].as_array().unwrap().len(),
+        version + 3,
+        "nothing of the refused ones"
+    );
+
+    let commands = client.get("/commands").await.body;
+    let names: Vec<_> = commands["commands"].as_array().unwrap().iter().collect();
+    assert_eq!(names.len(), 13 + 12 + 2);
+}
