@@ -1,6 +1,7 @@
 //! The two macros that declare commands.
 
-/// Declares a command: a struct whose fields are all [`FieldValue`](crate::command::FieldValue)s, and its name on the wire.
+/// Declares a command: a struct whose fields are all
+/// [`FieldValue`](crate::command::FieldValue)s, and its name on the wire.
 macro_rules! command {
     (
         $(#[doc = $doc:literal])+
