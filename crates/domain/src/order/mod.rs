@@ -8,8 +8,8 @@
 //! but itself, so a command says what has to be asked first ([`OrderCommand::questions`]): whether a
 //! customer exists, what the catalogue says about an item, whether an event is one of this order's.
 //! The border asks, through ports of its own, and hands command and [`Facts`] to the decision
-//! together ([`Informed`]); [`Order`] decides nothing less, so nobody can forget to ask. The border
-//! never refuses by itself: what does not exist is missing among the facts, and the decision says no.
+//! together ([`Informed`]); in no other form is an [`OrderCommand`] decided. The border never refuses by
+//! itself: what does not exist is missing among the facts, and the decision says no.
 //! So the repeat of a command that was carried out meets its first answer, even when its item is
 //! discontinued by now. A fact may have become old before the decision: a price holds that was right
 //! when it was asked for.
