@@ -29,6 +29,8 @@ enum Command {
     Demo(commands::demo::Args),
     /// Run every test against a stack of its own
     Test(commands::test::Args),
+    /// Measure the system beside the raw limits of its parts
+    Bench(commands::bench::Args),
     /// Check format, boundaries, schemas, documents, lints
     Check(commands::check::Args),
     /// Start Kafka, the registry, PostgreSQL and Redis, or whatever of them is missing
@@ -57,6 +59,7 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Demo(args) => commands::demo::run(&args),
         Command::Test(args) => commands::test::run(&args),
+        Command::Bench(args) => commands::bench::run(&args),
         Command::Check(args) => commands::check::run(&args),
         Command::Up(args) => commands::up::run(&args),
         Command::Down(args) => commands::down::run(&args),

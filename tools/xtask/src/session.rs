@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use local_stack::{OwnedStack, Stack, StackOptions};
 use tokio::task::spawn_blocking;
 
+use crate::building::Built;
 use crate::failure::Failure;
 use crate::interrupt::{Interrupt, become_down};
 use crate::{progress, strays};
@@ -59,6 +60,22 @@ impl Session {
     /// The file that says where the stack is.
     pub(crate) fn record_file(&self) -> PathBuf {
         self.root.join("stack.json")
+    }
+
+    /// Copies of the programs among what was built, in a folder of the stack: a build that runs
+    /// meanwhile must not change what this run works with.
+    ///
+    /// # Errors
+    /// The programs cannot be copied.
+    pub(crate) fn copy_programs(&self, built: &[Built]) -> Result<PathBuf, Failure> {
+        let programs = self.root.join("programs");
+        std::fs::create_dir_all(&programs)?;
+        for program in built.iter().filter(|built| built.kind == "bin" && !built.is_test) {
+            if let Some(name) = program.executable.file_name() {
+                std::fs::copy(&program.executable, programs.join(name))?;
+            }
+        }
+        Ok(programs)
     }
 
     /// Takes everything down.

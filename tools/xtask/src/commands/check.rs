@@ -2,6 +2,7 @@
 //!
 //! In: the files of the checkout, as git lists them. Out: every problem of every check, together.
 
+mod benchmarks;
 mod boundaries;
 mod dependencies;
 mod documents;
@@ -13,6 +14,7 @@ use crate::building::cargo;
 use crate::failure::Failure;
 use crate::workspace;
 
+use super::bench::PEERS;
 use tree::Tree;
 
 /// Arguments of `check`.
@@ -36,11 +38,14 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         found.iter().for_each(|problem| println!("  {problem}"));
         problems += found.len();
     };
-    report("format", command(&["fmt", "--all", "--check"], &[])?);
+    let mut format = command(&["fmt", "--all", "--check"], &[])?;
+    format.extend(command(&["fmt", "--manifest-path", PEERS, "--check"], &[])?);
+    report("format", format);
     report("boundaries", boundaries::problems(&tree));
     report("dependencies", dependencies::problems(&dependencies::read()?));
     report("schemas", schemas::problems(&tree, &schemas::committed()?));
     report("documents", documents::problems(&tree));
+    report("benchmarks", benchmarks::problems(&tree));
     let sizes = sizes::of(&tree);
     report("file sizes", sizes.problems);
     sizes.long.iter().for_each(|file| println!("  (long, and allowed: {file})"));

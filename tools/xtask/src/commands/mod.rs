@@ -1,5 +1,6 @@
 //! One module per command: its arguments and `run`.
 
+pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod demo;
 pub(crate) mod down;

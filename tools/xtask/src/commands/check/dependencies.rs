@@ -1,5 +1,5 @@
-//! Who may depend on what: each outside system is known to one crate, the domain to services, and
-//! services not to each other.
+//! Who may depend on what: each outside system is known to one crate, the domain to services,
+//! services not to each other, and what only measures or tests to nothing that ships.
 
 use std::path::Path;
 
@@ -29,6 +29,12 @@ const RESERVED: [(&str, &str); 5] = [
 
 /// What a pure domain cannot need.
 const EFFECTS: [&str; 7] = ["tokio", "futures", "sqlx", "axum", "reqwest", "rdkafka", "redis"];
+
+/// What only measures or tests: nothing that ships may be built from it.
+const NOT_SHIPPED: [&str; 3] = ["factline-testkit", "bench-load", "hdrhistogram"];
+
+/// The groups that ship.
+const SHIPPED: [&str; 2] = ["crates", "services"];
 
 /// The package of the end-to-end tests.
 const END_TO_END: &str = "e2e";
@@ -73,6 +79,9 @@ fn of_package(package: &Package, services: &[&str]) -> Vec<Problem> {
         }
         if services.contains(&dependency) {
             problems.push(format!("{name} depends on {dependency}, and nothing may on a service"));
+        }
+        if NOT_SHIPPED.contains(&dependency) && SHIPPED.contains(&package.group.as_str()) {
+            problems.push(format!("{name} depends on {dependency}, which only measures or tests"));
         }
         if name == "domain" && EFFECTS.contains(&dependency) {
             problems.push(format!("domain depends on {dependency}, and is to stay pure"));
@@ -139,6 +148,19 @@ mod tests {
                 "factline-log depends on redis, which is for services alone",
                 "read-kit depends on domain, which is for services alone",
             ]
+        );
+    }
+
+    #[test]
+    fn what_measures_or_tests_does_not_ship() {
+        let packages = [
+            package("tools", "bench", &["factline-testkit", "bench-load", "factline-log"]),
+            package("tools", "bench-load", &["hdrhistogram"]),
+            package("services", "alerter", &["factline-testkit"]),
+        ];
+        assert_eq!(
+            problems(&packages),
+            ["alerter depends on factline-testkit, which only measures or tests"]
         );
     }
 

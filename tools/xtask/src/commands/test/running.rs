@@ -22,19 +22,12 @@ pub(crate) struct Surroundings {
 }
 
 impl Surroundings {
-    /// The session's stack, and copies of the programs that were built: a demo that is built
-    /// meanwhile must not change what is tested.
+    /// The session's stack, and copies of the programs that were built.
     ///
     /// # Errors
     /// The programs cannot be copied.
     pub(crate) fn of(session: &Session, built: &[Built]) -> Result<Surroundings, Failure> {
-        let programs = session.root().join("programs");
-        std::fs::create_dir_all(&programs)?;
-        for program in built.iter().filter(|built| built.kind == "bin" && !built.is_test) {
-            if let Some(name) = program.executable.file_name() {
-                std::fs::copy(&program.executable, programs.join(name))?;
-            }
-        }
+        let programs = session.copy_programs(built)?;
         let (stack, stack_root) = (session.record_file(), session.root().to_owned());
         Ok(Surroundings { stack, stack_root, programs })
     }

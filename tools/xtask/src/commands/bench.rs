@@ -1,0 +1,114 @@
+//! `cargo xtask bench`: release builds on a stack of their own, measured beside the raw limits.
+//!
+//! In: which bench, and how long. The order of things: build, bring up the stack `bench`, empty,
+//! run the program `bench` against it, and take the stack down in every case. What is measured and
+//! how is that program's; what it found stands in `<target>/bench/NAME.json`.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use local_stack::StackOptions;
+use tokio::process::Command;
+
+use crate::building::{self, Built};
+use crate::failure::Failure;
+use crate::interrupt::{Interrupt, interrupted};
+use crate::session::Session;
+use crate::{strays, workspace};
+
+/// The stack's name: never the demo's, so that both may run.
+const STACK: &str = "bench";
+/// The other libraries' program has a workspace and a lock file of its own.
+pub(crate) const PEERS: &str = "tools/peers/Cargo.toml";
+
+/// Arguments of `bench`.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// What to measure
+    #[arg(value_enum)]
+    name: Name,
+    /// Handed on to the bench: --rounds, --measure-ms, --warm-ms, --only, --write-docs
+    #[arg(last = true, value_name = "OPTION")]
+    options: Vec<String>,
+}
+
+/// The benches.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Name {
+    /// Commands through the log's lanes, beside bare inserts into the same tables
+    Append,
+    /// Durable commands over HTTP, beside an axum server that echoes the same body
+    Http,
+    /// The same decision in other event-sourcing libraries, beside ours
+    Peers,
+}
+
+impl Name {
+    /// As the program `bench` and its results call it.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Name::Append => "append",
+            Name::Http => "http",
+            Name::Peers => "peers",
+        }
+    }
+}
+
+/// Builds, measures, cleans up.
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(bench(args))
+}
+
+async fn bench(args: &Args) -> Result<(), Failure> {
+    let mut interrupt = Interrupt::listen()?;
+    let mut options = StackOptions::new(&workspace::root(), STACK);
+    options.fresh = true;
+    // The unpacked archives are in `<target>/stack/artefacts`.
+    let target = options.artefacts.ancestors().nth(2).unwrap_or(&options.root).to_owned();
+    let built = build(args.name, &target, &mut interrupt).await?;
+    let out = target.join("bench");
+    let session = Session::begin(options, &mut interrupt).await?;
+    let outcome = tokio::select! {
+        outcome = measure(args, &session, &built, &out) => outcome,
+        () = interrupt.wait() => Err(interrupted()),
+    };
+    let ended = session.end().await;
+    outcome?;
+    ended
+}
+
+/// The bench, and what it starts.
+async fn build(
+    name: Name,
+    target: &Path,
+    interrupt: &mut Interrupt,
+) -> Result<Vec<Built>, Failure> {
+    const OURS: [&str; 6] = ["build", "--release", "-p", "bench", "-p", "command-api"];
+    let mut built = building::build(&OURS, interrupt).await?;
+    if name == Name::Peers {
+        let target = target.to_string_lossy();
+        let others =
+            ["build", "--release", "--locked", "--manifest-path", PEERS, "--target-dir", &target];
+        built.extend(building::build(&others, interrupt).await?);
+    }
+    Ok(built)
+}
+
+async fn measure(
+    args: &Args,
+    session: &Session,
+    built: &[Built],
+    out: &Path,
+) -> Result<(), Failure> {
+    let programs = session.copy_programs(built)?;
+    let mut command = Command::new(programs.join("bench"));
+    command.arg(args.name.text()).arg("--out").arg(out).args(&args.options);
+    command.env("FACTLINE_STACK", session.record_file());
+    command.env("FACTLINE_PROGRAMS", &programs);
+    command.env(strays::MARK, session.root());
+    // The terminal's Ctrl-C is for us: we end the bench, and with it what it started.
+    command.current_dir(workspace::root()).stdin(Stdio::null());
+    command.process_group(0).kill_on_drop(true);
+    if command.status().await?.success() { Ok(()) } else { Err(Failure::already_told()) }
+}
