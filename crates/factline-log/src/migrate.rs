@@ -31,9 +31,10 @@ pub async fn migrate(owner_url: &str) -> Result<PgConnection, Fault> {
 }
 
 fn migrator() -> Migrator {
-    const MIGRATIONS: [(i64, &str, &str); 2] = [
+    const MIGRATIONS: [(i64, &str, &str); 3] = [
         (1, "log", include_str!("../migrations/0001_log.sql")),
         (2, "snapshots", include_str!("../migrations/0002_snapshots.sql")),
+        (3, "append joins by hash", include_str!("../migrations/0003_append_joins_by_hash.sql")),
     ];
     let migration = |(version, name, sql)| {
         let sql = sqlx::SqlStr::from_static(sql);
