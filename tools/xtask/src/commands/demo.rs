@@ -22,7 +22,6 @@ mod summary;
 mod system;
 mod webhooks;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -43,8 +42,6 @@ use play::{Play, Programs};
 use services::SERVICES;
 
 const SHIPPED: &str = "data/online_retail_2010-12-01_06.csv.gz";
-/// All programs, this one too: chosen together, they share one build of every dependency.
-const BUILD: [&str; 3] = ["build", "--workspace", "--bins"];
 /// The stack that has the usual ports.
 const USUAL: &str = "demo";
 
@@ -96,11 +93,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 async fn demo(args: &Args, bytes: Vec<u8>) -> Result<(), Failure> {
     let invoices = invoices::read(&bytes)?;
     let mut interrupt = Interrupt::listen()?;
-    let built = building::build(&BUILD, &mut interrupt).await?;
-    let mut programs: Programs = BTreeMap::new();
-    for name in SERVICES.map(|(service, _, _)| service).into_iter().chain(["factline"]) {
-        programs.insert(name, building::binary(&built, name)?);
-    }
+    let programs = build(&mut interrupt).await?;
     let session = begin(args, &bytes, &programs, &mut interrupt).await?;
     let mut play = Play { args, bytes, invoices, programs, session, services: None };
     let outcome = tokio::select! {
@@ -121,6 +114,18 @@ async fn demo(args: &Args, bytes: Vec<u8>) -> Result<(), Failure> {
         println!("{}", report.line);
     }
     if report.equal || stays { Ok(()) } else { Err(Failure::new("the totals differ: see above")) }
+}
+
+/// The services and the operator's program. They are chosen among the whole workspace, as this
+/// program was, so that all share one build of every dependency.
+async fn build(interrupt: &mut Interrupt) -> Result<Programs, Failure> {
+    let names: Vec<&'static str> =
+        SERVICES.map(|(service, _, _)| service).into_iter().chain(["factline"]).collect();
+    let mut arguments = vec!["build", "--workspace"];
+    arguments.extend(names.iter().flat_map(|name| ["--bin", name]));
+    let built = building::build(&arguments, interrupt).await?;
+    let program = |name| Ok((name, building::binary(&built, name)?));
+    names.into_iter().map(program).collect()
 }
 
 /// Brings up the stack; with data that a check could not compare, without that data.
