@@ -175,8 +175,7 @@ async fn connections_cut_at_any_moment_lose_no_acknowledged_command_and_double_n
     let cuts = async {
         for _ in 0..15 {
             tokio::task::yield_now().await;
-            proxy.cut();
-            proxy.heal();
+            proxy.cut_once();
             let (done,): (i64,) = sqlx::query_as("select count(*) from log.events")
                 .fetch_one(&log.pool().await)
                 .await

@@ -36,8 +36,7 @@ async fn a_connection_that_ended_before_the_call_is_opened_again_and_the_command
     terminate_lanes(&pool).await;
     let done = lanes.execute(command("p", "2", pack(1))).await.unwrap();
     assert!(!done.replayed);
-    proxy.cut();
-    proxy.heal();
+    proxy.cut_once();
     let done = lanes.execute(command("p", "3", pack(1))).await.unwrap();
     assert!(!done.replayed);
     assert_eq!(log.assert_dense().await, 3);
@@ -73,8 +72,7 @@ async fn a_call_that_goes_on_after_its_connection_broke_is_found_by_its_key() {
     let holding = log.hold_heads().await;
     let called = tokio::spawn(async move { lanes.execute(command("p", "2", pack(1))).await });
     let lost = log.lane_that_waits(&pool).await;
-    proxy.cut(); // the server goes on waiting for the lock, and will append
-    proxy.heal();
+    proxy.cut_once(); // the server goes on waiting for the lock, and will append
     holding.rollback().await.unwrap();
     let done = called.await.unwrap().unwrap();
     assert_eq!(done.events.len(), 1);
@@ -93,8 +91,7 @@ async fn a_connection_cut_between_the_commit_and_its_answer_costs_neither_effect
         let (lanes, key) = (lanes.clone(), format!("lost {round}"));
         let called = tokio::spawn(async move { lanes.execute(command("p", &key, pack(1))).await });
         eventually(DEADLINE, "it is committed", async || stored(&pool).await == 2 * round).await;
-        proxy.cut();
-        proxy.heal();
+        proxy.cut_once();
         let done = called.await.unwrap().unwrap();
         assert_eq!((done.version.0, done.events.len()), (2 * round, 1));
     }

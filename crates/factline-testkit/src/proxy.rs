@@ -33,7 +33,7 @@ enum Mode {
     Cut,
 }
 
-/// `cuts` counts, so that a cut healed at once still ends the connections that were open.
+/// `cuts` counts, so that a cut that is over at once still ends the connections that were open.
 #[derive(Debug, Clone, Copy)]
 struct State {
     mode: Mode,
@@ -77,6 +77,15 @@ impl FaultProxy {
     pub fn cut(&self) {
         self.state.send_modify(|state| {
             state.mode = Mode::Cut;
+            state.cuts += 1;
+        });
+    }
+
+    /// Ends every connection that is open, whatever it held back; new ones flow at once. Not the
+    /// same as a cut and a heal: whoever reconnects never meets the moment between the two.
+    pub fn cut_once(&self) {
+        self.state.send_modify(|state| {
+            state.mode = Mode::Flowing;
             state.cuts += 1;
         });
     }
@@ -128,8 +137,9 @@ async fn accept(listener: TcpListener, target: String, state: watch::Receiver<St
 async fn connection(client: TcpStream, target: String, cuts: u64, state: watch::Receiver<State>) {
     let mut watcher = state.clone();
     tokio::select! {
-        _ = forward(client, &target, state) => {}
+        biased; // a cut that also lets bytes flow lets none of this connection's through
         _ = watcher.wait_for(|state| state.cuts > cuts) => {}
+        _ = forward(client, &target, state) => {}
     }
 }
 

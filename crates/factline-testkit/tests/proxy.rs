@@ -53,8 +53,7 @@ async fn a_cut_that_is_healed_at_once_still_ends_what_was_open() {
     let proxy = FaultProxy::to(&echo_server().await).await;
     let mut client = TcpStream::connect(proxy.address()).await.unwrap();
     assert!(echoes(&mut client).await);
-    proxy.cut();
-    proxy.heal();
+    proxy.cut_once();
     assert!(!echoes(&mut client).await);
 }
 
