@@ -1,5 +1,7 @@
 //! One call of `log.append`: arrays in, places out.
 
+use std::collections::{HashMap, HashSet};
+
 use chrono::{DateTime, Utc};
 use factline_core::{Position, StreamId, Version};
 use sqlx::PgConnection;
@@ -13,8 +15,8 @@ pub(crate) struct Group<'a> {
     pub stream_id: &'a StreamId,
     /// The version that the events were decided on.
     pub expected: Version,
-    /// The keys of all its commands, those without events too.
-    pub keys: Vec<Uuid>,
+    /// The keys of its commands without events. Those of the others are on their first events.
+    pub idle_keys: Vec<Uuid>,
     pub events: Vec<NewEvent<'a>>,
 }
 
@@ -40,20 +42,31 @@ pub(crate) struct Appended {
     pub recorded_at: DateTime<Utc>,
 }
 
-const APPEND: &str = "select group_index, event_index, event_position, recorded from log.append(\
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+/// Whether an append looks up, before it inserts, if a stream has moved or a key is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Probe {
+    /// The groups that do not fit are left out.
+    First,
+    /// The unique indexes tell: one group that does not fit fails them all, and nothing is written.
+    Never,
+}
 
-type Row = (i32, Option<i32>, Option<i64>, DateTime<Utc>);
+/// The recorded time; the partitions and their heads before; the ordinals that were left out.
+type Row = (DateTime<Utc>, Option<Vec<i32>>, Option<Vec<i64>>, Vec<i32>);
 
 /// Appends the groups in one statement, which is its own transaction unless one is open.
 pub(crate) async fn append(
     connection: &mut PgConnection,
     topic: &str,
     groups: &[Group<'_>],
+    probe: Probe,
 ) -> Result<Appended, sqlx::Error> {
+    const APPEND: &str = "select recorded, partitions, positions, refused from log.append(\
+        $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
     let columns = Columns::of(groups);
-    let mut rows: Vec<Row> = sqlx::query_as(APPEND)
+    let row: Row = sqlx::query_as(APPEND)
         .bind(topic)
+        .bind(probe == Probe::First)
         .bind(&columns.group_partition)
         .bind(&columns.group_stream_id)
         .bind(&columns.group_expected)
@@ -71,23 +84,26 @@ pub(crate) async fn append(
         .bind(&columns.command_key)
         .bind(&columns.fingerprint)
         .bind(&columns.occurred_at)
-        .fetch_all(connection)
+        .fetch_one(connection)
         .await?;
-    rows.sort_unstable_by_key(|row| row.1);
-    Ok(places(groups.len(), &rows))
+    Ok(places(groups, row))
 }
 
-fn places(groups: usize, rows: &[Row]) -> Appended {
-    let mut positions: Vec<Option<Vec<Position>>> = vec![None; groups];
-    let mut recorded_at = DateTime::UNIX_EPOCH;
-    for (group, _, position, recorded) in rows {
-        recorded_at = *recorded;
-        let index = usize::try_from(*group - 1).unwrap_or(usize::MAX);
-        if let Some(slot) = positions.get_mut(index) {
-            slot.get_or_insert_default().extend(position.map(Position));
-        }
-    }
-    Appended { positions, recorded_at }
+/// Positions go on from the heads, in the order of the groups.
+fn places(groups: &[Group<'_>], row: Row) -> Appended {
+    let (recorded_at, partitions, heads, refused) = row;
+    let mut heads: HashMap<i32, i64> =
+        partitions.into_iter().flatten().zip(heads.into_iter().flatten()).collect();
+    let refused: HashSet<i32> = refused.into_iter().collect();
+    let place = |(ordinal, group): (i32, &Group<'_>)| {
+        let head = heads.get_mut(&group.partition).filter(|_| !refused.contains(&ordinal))?;
+        let positions = group.events.iter().map(|_| {
+            *head += 1;
+            Position(*head)
+        });
+        Some(positions.collect())
+    };
+    Appended { positions: (1..).zip(groups).map(place).collect(), recorded_at }
 }
 
 /// One array a column: the server unnests them side by side. (A subscript inside SQL is linear in
@@ -120,7 +136,7 @@ impl<'a> Columns<'a> {
             columns.group_partition.push(group.partition);
             columns.group_stream_id.push(group.stream_id.as_str());
             columns.group_expected.push(group.expected.0);
-            for key in &group.keys {
+            for key in &group.idle_keys {
                 columns.key_group.push(ordinal);
                 columns.key.push(*key);
             }

@@ -83,20 +83,28 @@ impl<A: Aggregate> Cache<A> {
         now: Loaded<A>,
         events: Vec<Marked<A::Event>>,
     ) {
-        let known = self.take(stream_id).filter(|known| known.now.version == before.version);
-        let state_bytes = match &known {
-            Some(known) if !snapshot::crossed(before.version, now.version, WEIGH_EVERY) => {
-                known.state_bytes + events.iter().map(|event| event.datum_bytes).sum::<usize>()
-            }
-            _ => size_of::<A>() + serialised_bytes(&now.state),
+        let known = self.streams.get_mut(stream_id);
+        let Some(known) = known.filter(|known| known.now.version == before.version) else {
+            self.take(stream_id);
+            return self.put(stream_id, Cached::new(before, now, events, self.bounds));
         };
-        let mut recent = known.and_then(|known| known.recent);
-        if self.bounds.recent_commands > 0 && !events.is_empty() {
-            let recent = recent.get_or_insert_with(|| Stretch::starting_at(before.state));
-            recent.extend(events);
-            recent.keep(self.bounds.recent_commands);
-        }
-        self.put(stream_id.clone(), Cached { now, recent, state_bytes, bytes: 0 });
+        let crossed = snapshot::crossed(before.version, now.version, WEIGH_EVERY);
+        known.state_bytes = if crossed {
+            state_bytes(&*now.state)
+        } else {
+            known.state_bytes + events.iter().map(|event| event.datum_bytes).sum::<usize>()
+        };
+        known.now = now;
+        known.learn(&before.state, events, self.bounds);
+        self.bytes -= known.bytes;
+        known.bytes = known.weigh(stream_id);
+        self.bytes += known.bytes;
+        self.shrink();
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.streams.clear();
+        self.bytes = 0;
     }
 
     pub(crate) fn forget(&mut self, stream_id: &StreamId) {
@@ -111,12 +119,16 @@ impl<A: Aggregate> Cache<A> {
             .flat_map(Stretch::events)
     }
 
-    fn put(&mut self, stream_id: StreamId, mut cached: Cached<A>) {
-        cached.bytes = cached.weigh(&stream_id);
+    fn put(&mut self, stream_id: &StreamId, mut cached: Cached<A>) {
+        cached.bytes = cached.weigh(stream_id);
         self.bytes += cached.bytes;
-        if let Some((_, displaced)) = self.streams.push(stream_id, cached) {
+        if let Some((_, displaced)) = self.streams.push(stream_id.clone(), cached) {
             self.bytes -= displaced.bytes;
         }
+        self.shrink();
+    }
+
+    fn shrink(&mut self) {
         while self.bytes > self.bounds.bytes {
             let Some((_, oldest)) = self.streams.pop_lru() else { return };
             self.bytes -= oldest.bytes;
@@ -131,6 +143,27 @@ impl<A: Aggregate> Cache<A> {
 }
 
 impl<A: Aggregate> Cached<A> {
+    fn new(
+        before: Loaded<A>,
+        now: Loaded<A>,
+        events: Vec<Marked<A::Event>>,
+        bounds: Bounds,
+    ) -> Self {
+        let state_bytes = state_bytes(&*now.state);
+        let mut cached = Self { now, recent: None, state_bytes, bytes: 0 };
+        cached.learn(&before.state, events, bounds);
+        cached
+    }
+
+    /// Remembers the last commands; `before` is the state before `events`.
+    fn learn(&mut self, before: &A, events: Vec<Marked<A::Event>>, bounds: Bounds) {
+        if bounds.recent_commands > 0 && !events.is_empty() {
+            let recent = self.recent.get_or_insert_with(|| Stretch::starting_at(before.clone()));
+            recent.extend(events);
+            recent.keep(bounds.recent_commands);
+        }
+    }
+
     /// An estimate of what the entry takes: its own size, its id, its place in list and table, the
     /// state as long as its JSON is, once for now and once for the start of what is remembered, and
     /// the remembered events.
@@ -140,9 +173,9 @@ impl<A: Aggregate> Cached<A> {
     }
 }
 
-/// How long the state's JSON is, without making it. A state that has no JSON has no snapshot
-/// either, and counts as its bare struct.
-fn serialised_bytes<A: Aggregate>(state: &A) -> usize {
+/// The state's struct, and how long its JSON is, without making it. A state that has no JSON has no
+/// snapshot either, and counts as its bare struct.
+fn state_bytes<A: Aggregate>(state: &A) -> usize {
     struct Length(usize);
     impl io::Write for Length {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -154,22 +187,25 @@ fn serialised_bytes<A: Aggregate>(state: &A) -> usize {
         }
     }
     let mut length = Length(0);
-    serde_json::to_writer(&mut length, state).map_or(0, |()| length.0)
+    let json = serde_json::to_writer(&mut length, state).map_or(0, |()| length.0);
+    size_of::<A>() + json
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use factline_core::{CommandKey, Version};
     use factline_testkit::{
         History,
-        parcels::{Parcel, packed},
+        parcels::{Parcel, ParcelEvent, packed},
     };
 
     use super::*;
     use crate::stretch::Opening;
 
     fn at(version: i64) -> Loaded<Parcel> {
-        let state = Parcel { weight_grams: version, ..Parcel::default() };
+        let state = Arc::new(Parcel { weight_grams: version, ..Parcel::default() });
         Loaded { state, version: Version(version), snapshot: Version::ZERO }
     }
 
@@ -180,7 +216,7 @@ mod tests {
         recorded.envelope.actor = Some("somebody with a name".to_owned());
         let key = CommandKey::from_u128(u128::try_from(version).unwrap());
         let opens = Some(Opening { key, fingerprint: [0; 16] });
-        let events = vec![Marked { recorded, opens, datum_bytes: 1 }];
+        let events = vec![Marked { recorded: Arc::new(recorded), opens, datum_bytes: 1 }];
         let id = StreamId::parse(id).unwrap();
         cache.remember(&id, at(version - 1), at(version), events);
     }
@@ -219,10 +255,12 @@ mod tests {
             pack(&mut cache, "p", version);
             largest = largest.max(cache.bytes);
         }
-        let an_event = size_of::<Marked<factline_testkit::parcels::ParcelEvent>>() + 100;
+        let an_event = 100
+            + size_of::<Marked<ParcelEvent>>()
+            + size_of::<factline_core::Recorded<ParcelEvent>>();
         assert!(largest < 32 * an_event + 2_000, "{largest} bytes");
         let recent = cache.streams.pop_lru().and_then(|(_, cached)| cached.recent);
-        assert_eq!(recent.map(|recent| recent.openings().count()), Some(32));
+        assert_eq!(recent.map(|recent| recent.keys().len()), Some(32));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! A command on its way through a lane, and what comes back.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use factline_codec::CodecFault;
 use factline_core::{
@@ -106,9 +108,9 @@ pub struct Done<A: Aggregate> {
     /// The stream's version after it.
     pub version: Version,
     /// The aggregate after it.
-    pub state: A,
+    pub state: Arc<A>,
     /// What it caused; empty when there was nothing to do.
-    pub events: Vec<Recorded<A::Event>>,
+    pub events: Vec<Arc<Recorded<A::Event>>>,
     /// This answer repeats an earlier one; nothing was written now.
     pub replayed: bool,
 }

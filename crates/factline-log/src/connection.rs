@@ -1,9 +1,14 @@
-//! One lane's own connection: opened when needed, thrown away after any error.
+//! One lane's own connection: opened when needed, thrown away after any error; and which server is
+//! at its other end.
 
 use std::str::FromStr;
 
+use chrono::{DateTime, Utc};
 use factline_core::Fault;
-use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
+use sqlx::{
+    ConnectOptions, Connection, PgConnection,
+    postgres::{PgConnectOptions, types::Oid},
+};
 
 use crate::{LogSettings, classify};
 
@@ -11,6 +16,8 @@ use crate::{LogSettings, classify};
 pub(crate) struct LaneConnection {
     options: PgConnectOptions,
     open: Option<PgConnection>,
+    /// Have lane and log agreed on the open one?
+    agreed: bool,
 }
 
 impl LaneConnection {
@@ -24,7 +31,7 @@ impl LaneConnection {
             // In milliseconds, as a number without a unit is.
             .options([("lock_timeout", settings.lock_timeout_ms)])
             .application_name("factline-lane");
-        Ok(Self { options, open: None })
+        Ok(Self { options, open: None, agreed: false })
     }
 
     /// The connection, opened if there is none.
@@ -34,9 +41,21 @@ impl LaneConnection {
     pub(crate) async fn get(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
         let open = match self.open.take() {
             Some(open) => open,
-            None => self.options.connect().await?,
+            None => {
+                self.agreed = false;
+                self.options.connect().await?
+            }
         };
         Ok(self.open.insert(open))
+    }
+
+    /// Is it open, and have lane and log agreed on it?
+    pub(crate) fn is_agreed(&self) -> bool {
+        self.agreed && self.open.is_some()
+    }
+
+    pub(crate) fn agree(&mut self) {
+        self.agreed = true;
     }
 
     /// Forgets the connection after an error: what it still holds is rolled back by the server.
@@ -46,5 +65,27 @@ impl LaneConnection {
         {
             tracing::debug!(%error, "closing a broken connection to the log");
         }
+    }
+}
+
+/// A server from its start on, and one of its databases. After a failover or a restore it is
+/// another one, which may lack what the former had acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Incarnation {
+    started: DateTime<Utc>,
+    database: Oid,
+}
+
+impl Incarnation {
+    /// # Errors
+    /// The database fails.
+    pub(crate) async fn of(connection: &mut PgConnection) -> Result<Self, Fault> {
+        const ASK: &str = "select pg_postmaster_start_time(), oid from pg_database \
+                           where datname = current_database()";
+        let (started, database) = sqlx::query_as(ASK)
+            .fetch_one(connection)
+            .await
+            .map_err(|error| classify("asking which server this is", error))?;
+        Ok(Self { started, database })
     }
 }

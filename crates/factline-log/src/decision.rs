@@ -1,6 +1,6 @@
 //! Deciding a stream's commands one after the other on the running state. Pure: no I/O.
 
-use std::{collections::HashSet, ops::Range};
+use std::{collections::HashSet, ops::Range, sync::Arc};
 
 use factline_codec::{Codec, CodecFault, Encoded};
 use factline_core::{Aggregate, Version};
@@ -27,7 +27,7 @@ pub(crate) struct Decided<A: Aggregate> {
 /// What one command comes to.
 pub(crate) enum Answer<A: Aggregate> {
     /// It writes these events (perhaps none); the aggregate and its version after it.
-    Events(Range<usize>, A, Version),
+    Events(Range<usize>, Arc<A>, Version),
     /// The domain says no.
     Refused(A::Refusal),
     /// The caller insists on another version than this.
@@ -39,6 +39,15 @@ pub(crate) enum Answer<A: Aggregate> {
 }
 
 impl<A: Aggregate> Answer<A> {
+    /// Does it write nothing, so that no index tells whether its key is known?
+    fn is_idle(&self) -> bool {
+        match self {
+            Self::Events(range, ..) => range.is_empty(),
+            Self::Refused(_) | Self::Mismatch(_) | Self::Unencodable(_) => true,
+            Self::Twin => false, // the first of them has the key
+        }
+    }
+
     /// What the caller is told once the log has taken `events`, which are those of all commands;
     /// nothing yet for a twin.
     pub(crate) fn outcome(self, events: &[Marked<A::Event>]) -> Option<Outcome<A>> {
@@ -107,7 +116,7 @@ fn decide_one<A: Aggregate>(
     };
     let first = decided.events.len();
     for (event, encoded) in events.into_iter().zip(encoded) {
-        stream.state.evolve(&event);
+        Arc::make_mut(&mut stream.state).evolve(&event);
         stream.version = stream.version.next();
         let event_id = Uuid::now_v7(); // rises in lane order: the indexes grow at their right edge
         let opens = decided.events.len() == first;
@@ -125,9 +134,12 @@ pub(crate) fn group<'a, A: Aggregate>(
     schema_ids: &[i16],
 ) -> Option<Group<'a>> {
     let first = commands.first()?;
-    let mut keys: Vec<Uuid> = commands.iter().map(|command| command.key).collect();
-    keys.sort_unstable();
-    keys.dedup();
+    let mut idle_keys: Vec<Uuid> = (commands.iter().zip(&decided.answers))
+        .filter(|(_, answer)| answer.is_idle())
+        .map(|(command, _)| command.key)
+        .collect();
+    idle_keys.sort_unstable();
+    idle_keys.dedup();
     let events = decided
         .events
         .iter()
@@ -146,5 +158,5 @@ pub(crate) fn group<'a, A: Aggregate>(
             }
         })
         .collect();
-    Some(Group { partition, stream_id: &first.stream_id, expected, keys, events })
+    Some(Group { partition, stream_id: &first.stream_id, expected, idle_keys, events })
 }

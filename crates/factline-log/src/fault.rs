@@ -74,6 +74,11 @@ pub(crate) fn must_wait(error: &Error) -> bool {
     class_of(error) == Class::Transient && !matches!(code.as_deref(), Some("40001" | "40P01"))
 }
 
+/// Is what the statement wanted to insert there already? It was rolled back then.
+pub(crate) fn is_taken(error: &Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.is_unique_violation())
+}
+
 fn class_of_sqlstate(code: &str) -> Class {
     match code {
         // Serialization failure, deadlock, lock not available, statement cancelled or timed out,

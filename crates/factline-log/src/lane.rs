@@ -18,19 +18,19 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::{
     Command, LogSettings,
-    append::{self, Appended},
+    append::{self, Appended, Probe},
     audit,
     batch::{Pending, StreamBatch, by_stream},
     cache::{Bounds, Cache},
     classify,
-    connection::LaneConnection,
+    connection::{Incarnation, LaneConnection},
     decision::{self, Decided},
     fault,
     kind::Kind,
     load::{self, Loaded},
     migrate,
     recorded::{Placed, record},
-    snapshot,
+    snapshot::{self, Snapshot},
     stretch::Marked,
 };
 
@@ -39,10 +39,16 @@ pub(crate) struct Lane<A: Aggregate> {
     pub(crate) kind: Arc<Kind<A>>,
     pub(crate) connection: LaneConnection,
     pub(crate) cache: Cache<A>,
-    /// The log's numbers of today's schemas; empty until the lane has agreed with the log.
+    /// The log's numbers of today's schemas.
     pub(crate) schema_ids: Vec<i16>,
+    /// The server that the lane remembers streams of.
+    incarnation: Option<Incarnation>,
     /// The last look into the log found repeats: the next batch is looked up before it is decided.
     pub(crate) replaying: bool,
+    /// The last append met a stream that had moved, or a known key: the next one looks first.
+    contended: bool,
+    /// Snapshots to write after the batch.
+    due: Vec<Snapshot<A>>,
     pub(crate) appended: Arc<Notify>,
     settings: LogSettings,
 }
@@ -63,7 +69,10 @@ impl<A: Aggregate> Lane<A> {
             connection: LaneConnection::new(settings)?,
             cache: Cache::new(bounds),
             schema_ids: Vec::new(),
+            incarnation: None,
             replaying: false,
+            contended: false,
+            due: Vec::new(),
             appended,
             settings: settings.clone(),
         })
@@ -81,6 +90,7 @@ impl<A: Aggregate> Lane<A> {
             metrics::histogram!("factline_log_batch_commands", "topic" => topic.clone())
                 .record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
             self.work(by_stream(batch)).await;
+            self.write_snapshots().await;
         }
     }
 
@@ -135,17 +145,18 @@ impl<A: Aggregate> Lane<A> {
                 connection.map_err(|error| classify("connecting to the log", error))?;
             loaded = load::load(connection, &self.kind, &missing).await?;
             if started.elapsed() > Duration::from_millis(self.settings.snapshot_after_load_ms) {
-                self.shorten_next_load(&missing, &loaded).await;
+                self.shorten_next_load(&missing, &loaded);
             }
         }
         let mut loaded = loaded.into_iter();
         Ok(known.into_iter().filter_map(|known| known.or_else(|| loaded.next())).collect())
     }
 
-    /// Before the first command, the lane and the log agree: the server keeps what it takes,
-    /// streams lie in the same partitions for both, and today's schemas have numbers.
+    /// Before the first command on a connection, the lane and the log agree: the server keeps what
+    /// it takes, streams lie in the same partitions for both, and today's schemas have numbers.
+    /// What the lane remembers of another server's log is forgotten.
     pub(crate) async fn agree_with_log(&mut self) -> Result<(), Fault> {
-        if !self.schema_ids.is_empty() {
+        if self.connection.is_agreed() {
             return Ok(());
         }
         let connection = self.connection.get().await;
@@ -156,25 +167,32 @@ impl<A: Aggregate> Lane<A> {
         let Kind { topic, schemas, codec } = &*self.kind;
         migrate::check_partitions(connection, topic, self.settings.partitions).await?;
         self.schema_ids = schemas.number(connection, codec.schemas()).await?;
+        let incarnation = Incarnation::of(connection).await?;
+        if self.incarnation.replace(incarnation) != Some(incarnation) {
+            self.cache.clear();
+        }
+        self.connection.agree();
         Ok(())
     }
 
-    /// Writes snapshots of streams whose load took too long.
-    async fn shorten_next_load(&mut self, streams: &[(i32, &StreamId)], loaded: &[Loaded<A>]) {
+    /// Has snapshots of streams whose load took too long written.
+    fn shorten_next_load(&mut self, streams: &[(i32, &StreamId)], loaded: &[Loaded<A>]) {
         for ((_, stream_id), stream) in streams.iter().zip(loaded) {
             if stream.version > stream.snapshot {
-                self.save_snapshot(stream_id, stream).await;
+                self.due.push(Snapshot::of(stream_id, stream));
             }
         }
     }
 
-    async fn save_snapshot(&mut self, stream_id: &StreamId, stream: &Loaded<A>) {
+    /// Writes the snapshots that have become due, after every answer has gone out.
+    async fn write_snapshots(&mut self) {
+        if self.due.is_empty() {
+            return;
+        }
+        let due = std::mem::take(&mut self.due);
         let Ok(connection) = self.connection.get().await else { return };
-        let (topic, version) = (&self.kind.topic, stream.version);
-        if let Err(error) =
-            snapshot::save(connection, topic, stream_id, version, &stream.state).await
-        {
-            tracing::warn!(%error, %stream_id, "a snapshot was not written");
+        if let Err(error) = snapshot::save(connection, &self.kind.topic, &due).await {
+            tracing::warn!(%error, count = due.len(), "snapshots were not written");
             self.connection.discard().await;
         }
     }
@@ -196,7 +214,15 @@ impl<A: Aggregate> Lane<A> {
                 &self.schema_ids,
             ));
         }
-        append::append(self.connection.get().await?, &self.kind.topic, &groups).await
+        let (topic, connection) = (&self.kind.topic, self.connection.get().await?);
+        let probe = if self.contended { Probe::First } else { Probe::Never };
+        match append::append(connection, topic, &groups, probe).await {
+            Err(error) if probe == Probe::Never && fault::is_taken(&error) => {
+                self.contended = true;
+                append::append(connection, topic, &groups, Probe::First).await
+            }
+            outcome => outcome,
+        }
     }
 
     /// Answers what the log took, settles the rest.
@@ -209,6 +235,7 @@ impl<A: Aggregate> Lane<A> {
     ) {
         factline_failpoints::reach("lane_after_append").await;
         let recorded_at = appended.recorded_at;
+        self.contended &= appended.positions.iter().any(Option::is_none);
         let mut left = Vec::new();
         let mut wrote = false;
         for (((mut stream, before), decided), positions) in
@@ -222,9 +249,10 @@ impl<A: Aggregate> Lane<A> {
             wrote |= !positions.is_empty();
             let (partition, positions) = (stream.partition, &*positions);
             let placed = Placed { partition, before: before.version, positions, recorded_at };
-            let events = record(&placed, &self.kind, &stream.commands(), &decided);
-            stream.answer(decided.answers.into_iter().map(|answer| answer.outcome(&events)));
-            self.remember(&stream.stream_id, before, decided.after, events).await;
+            let Decided { answers, events, after } = decided;
+            let events = record(&placed, &self.kind, &stream.commands(), events);
+            stream.answer(answers.into_iter().map(|answer| answer.outcome(&events)));
+            self.remember(&stream.stream_id, before, after, events);
             if !stream.pending.is_empty() {
                 left.push(stream); // twins
             }
@@ -246,8 +274,8 @@ impl<A: Aggregate> Lane<A> {
         self.settle_all(streams, unsure).await;
     }
 
-    /// Keeps a stream's state and its new events, and writes its snapshot when one is due.
-    pub(crate) async fn remember(
+    /// Keeps a stream's state and its new events, and has its snapshot written when one is due.
+    pub(crate) fn remember(
         &mut self,
         stream_id: &StreamId,
         before: Loaded<A>,
@@ -255,7 +283,7 @@ impl<A: Aggregate> Lane<A> {
         events: Vec<Marked<A::Event>>,
     ) {
         if snapshot::crossed(before.version, after.version, self.settings.snapshot_every) {
-            self.save_snapshot(stream_id, &after).await;
+            self.due.push(Snapshot::of(stream_id, &after));
         }
         self.cache.remember(stream_id, before, after, events);
     }

@@ -1,5 +1,7 @@
 //! Aggregates' states from the log: snapshot and tail, many streams in one query.
 
+use std::sync::Arc;
+
 use factline_codec::Codec;
 use factline_core::{Aggregate, Fault, StreamId, Version};
 use sqlx::{PgConnection, types::Json};
@@ -9,7 +11,7 @@ use crate::{classify, kind::Kind, reader::LogReader, reader::StreamBound};
 /// An aggregate and the version of its last event.
 #[derive(Debug, Clone)]
 pub(crate) struct Loaded<A> {
-    pub state: A,
+    pub state: Arc<A>,
     pub version: Version,
     /// The version of the snapshot that it started from, 0 without one.
     pub snapshot: Version,
@@ -17,7 +19,7 @@ pub(crate) struct Loaded<A> {
 
 impl<A: Default> Default for Loaded<A> {
     fn default() -> Self {
-        Self { state: A::default(), version: Version::ZERO, snapshot: Version::ZERO }
+        Self { state: Arc::default(), version: Version::ZERO, snapshot: Version::ZERO }
     }
 }
 
@@ -105,7 +107,7 @@ async fn replay<A: Aggregate>(
         let Some(stream) = loaded.get_mut(index) else { continue };
         let version = Version(row.1);
         if let Some(Ok(state)) = snapshot(&row) {
-            *stream = Loaded { state, version, snapshot: version };
+            *stream = Loaded { state: Arc::new(state), version, snapshot: version };
         } else if let (Some(schema_id), Some(payload)) = (row.2, &row.3) {
             if version != stream.version.next() {
                 let words =
@@ -115,7 +117,7 @@ async fn replay<A: Aggregate>(
             let schema = kind.schemas.get(connection, schema_id).await?;
             let event =
                 kind.codec.decode(&schema, payload).map_err(|error| Fault::fatal(DOING, error))?;
-            stream.state.evolve(&event);
+            Arc::make_mut(&mut stream.state).evolve(&event);
             stream.version = version;
         }
     }

@@ -15,7 +15,7 @@ use crate::{
     Command, Lanes,
     batch::{Outcome, Pending},
     cache::Cache,
-    decision,
+    decision::{self, Decided},
     kind::Kind,
     recorded::{Placed, record},
 };
@@ -69,7 +69,7 @@ impl<A: Aggregate> MemoryLog<A> {
     pub fn events(&self) -> Vec<Recorded<A::Event>> {
         let held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
         let mut events: Vec<_> =
-            held.streams.events().map(|event| event.recorded.clone()).collect();
+            held.streams.events().map(|event| Recorded::clone(&event.recorded)).collect();
         events.sort_by_key(|event| (event.envelope.partition, event.envelope.position));
         events
     }
@@ -92,9 +92,10 @@ impl<A: Aggregate> Shared<A> {
         let recorded_at = Utc::now();
         let placed =
             Placed { partition, before: before.version, positions: &positions, recorded_at };
-        let events = record(&placed, &self.kind, &[command], &decided);
-        let outcome = decided.answers.into_iter().find_map(|answer| answer.outcome(&events));
-        streams.remember(&command.stream_id, before, decided.after, events);
+        let Decided { answers, events, after } = decided;
+        let events = record(&placed, &self.kind, &[command], events);
+        let outcome = answers.into_iter().find_map(|answer| answer.outcome(&events));
+        streams.remember(&command.stream_id, before, after, events);
         outcome.unwrap_or_else(|| {
             Err(crate::CommandFault::Unavailable(Fault::fatal("deciding", "no answer")))
         })

@@ -31,11 +31,8 @@ pub async fn migrate(owner_url: &str) -> Result<PgConnection, Fault> {
 }
 
 fn migrator() -> Migrator {
-    const MIGRATIONS: [(i64, &str, &str); 3] = [
-        (1, "log", include_str!("../migrations/0001_log.sql")),
-        (2, "snapshots", include_str!("../migrations/0002_snapshots.sql")),
-        (3, "append joins by hash", include_str!("../migrations/0003_append_joins_by_hash.sql")),
-    ];
+    const MIGRATIONS: [(i64, &str, &str); 1] =
+        [(1, "log", include_str!("../migrations/0001_log.sql"))];
     let migration = |(version, name, sql)| {
         let sql = sqlx::SqlStr::from_static(sql);
         let (name, kind) = (Cow::Borrowed(name), MigrationType::Simple);

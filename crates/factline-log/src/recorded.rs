@@ -1,11 +1,13 @@
 //! Decided events with the places that the log gave them.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use factline_core::{Aggregate, Envelope, Position, Recorded, Version};
 
 use crate::{
     Command,
-    decision::Decided,
+    decision::DecidedEvent,
     kind::Kind,
     stretch::{Marked, Opening},
 };
@@ -25,10 +27,10 @@ pub(crate) fn record<A: Aggregate>(
     placed: &Placed<'_>,
     kind: &Kind<A>,
     commands: &[&Command<A>],
-    decided: &Decided<A>,
+    decided: Vec<DecidedEvent<A::Event>>,
 ) -> Vec<Marked<A::Event>> {
     let versions = placed.before.next().0..;
-    let events = decided.events.iter().zip(placed.positions).zip(versions);
+    let events = decided.into_iter().zip(placed.positions).zip(versions);
     let recorded = events.map(|((decided, position), version)| {
         let command = commands[decided.command];
         let schema = &kind.codec.schemas()[decided.encoded.schema_index];
@@ -48,7 +50,7 @@ pub(crate) fn record<A: Aggregate>(
             recorded_at: placed.recorded_at,
         };
         Marked {
-            recorded: Recorded { envelope, event: decided.event.clone() },
+            recorded: Arc::new(Recorded { envelope, event: decided.event }),
             opens: decided
                 .opens
                 .then_some(Opening { key: command.key, fingerprint: command.fingerprint }),

@@ -4,7 +4,7 @@
 //! The log is asked for the stretches of history that the repeats lie in: each from the last
 //! snapshot before them (or from version 1) to the end of their last command.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use factline_core::{Aggregate, CommandKey, Fault, Recorded, Version};
 use sqlx::{FromRow, PgConnection, Row, postgres::PgRow, types::Json};
@@ -62,6 +62,7 @@ impl<A: Aggregate> Lane<A> {
         &mut self,
         streams: &[StreamBatch<A>],
     ) -> Result<Vec<Option<Outcome<A>>>, Fault> {
+        self.agree_with_log().await?;
         let connection = self.connection.get().await.map_err(|error| classify(DOING, error))?;
         let commands: Vec<(i32, &Command<A>)> = streams
             .iter()
@@ -100,7 +101,7 @@ pub(crate) async fn first_answers<A: Aggregate>(
     let stretches = read(connection, kind, places).await?;
     let mut holders: HashMap<(i32, CommandKey), usize> = HashMap::new();
     for (index, stretch) in stretches.iter().enumerate() {
-        holders.extend(stretch.openings().map(|known| ((partitions[index], known.key), index)));
+        holders.extend(stretch.keys().map(|key| ((partitions[index], key), index)));
     }
     let mut asked: Vec<Vec<usize>> = vec![Vec::new(); stretches.len()];
     for (index, (partition, command)) in commands.iter().enumerate() {
@@ -230,7 +231,7 @@ async fn read<A: Aggregate>(
             .codec
             .decode(&stored.schema, &stored.datum)
             .map_err(|error| Fault::fatal(DOING, error))?;
-        let recorded = Recorded { envelope: stored.envelope, event };
+        let recorded = Arc::new(Recorded { envelope: stored.envelope, event });
         let marked = Marked { recorded, opens, datum_bytes: stored.datum.len() };
         if let Some(stretch) = stretches.get_mut(of) {
             stretch.extend([marked]);

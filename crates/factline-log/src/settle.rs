@@ -14,9 +14,11 @@ use sqlx::{Connection, PgConnection};
 
 use crate::{
     Command,
-    append::{Group, append},
+    append::{Group, Probe, append},
     batch::{Outcome, StreamBatch},
-    classify, decision, fault,
+    classify,
+    decision::{self, Decided},
+    fault,
     kind::Kind,
     lane::Lane,
     load::{self, Loaded},
@@ -39,7 +41,7 @@ impl<A: Aggregate> Lane<A> {
                 .increment(u64::try_from(stream.pending.len()).unwrap_or(u64::MAX));
             let failure = match self.settle(&stream).await {
                 Ok(settled) => {
-                    self.take_in(&mut stream, settled).await;
+                    self.take_in(&mut stream, settled);
                     if !stream.pending.is_empty() {
                         waiting.push_front(stream); // twins, whose key is known by now
                     }
@@ -89,20 +91,21 @@ impl<A: Aggregate> Lane<A> {
 
         let placed =
             Placed { partition, before: before.version, positions: &positions, recorded_at };
-        let events = record(&placed, kind, &fresh, &decided);
-        let mut answers = decided.answers.into_iter();
+        let Decided { answers, events, after } = decided;
+        let events = record(&placed, kind, &fresh, events);
+        let mut answers = answers.into_iter();
         for outcome in outcomes.iter_mut().filter(|outcome| outcome.is_none()) {
             *outcome = answers.next().and_then(|answer| answer.outcome(&events));
         }
-        Ok(Settled { outcomes, before, after: decided.after, events })
+        Ok(Settled { outcomes, before, after, events })
     }
 
     /// Answers the commands that have an outcome; twins of others go on waiting.
-    async fn take_in(&mut self, stream: &mut StreamBatch<A>, settled: Settled<A>) {
+    fn take_in(&mut self, stream: &mut StreamBatch<A>, settled: Settled<A>) {
         let Settled { outcomes, before, after, events } = settled;
         let wrote = !events.is_empty();
         stream.answer(outcomes);
-        self.remember(&stream.stream_id, before, after, events).await;
+        self.remember(&stream.stream_id, before, after, events);
         if wrote {
             self.appended.notify_one();
         }
@@ -143,7 +146,7 @@ async fn append_locked(
     group: Option<Group<'_>>,
 ) -> Result<(Vec<Position>, DateTime<Utc>), Failure> {
     let Some(group) = group else { return Ok((Vec::new(), DateTime::UNIX_EPOCH)) };
-    let appended = append(connection, topic, &[group]).await?;
+    let appended = append(connection, topic, &[group], Probe::Never).await?;
     match appended.positions.into_iter().next().flatten() {
         Some(positions) => Ok((positions, appended.recorded_at)),
         None => Err(Fault::transient(DOING, "the stream moved although its head is locked").into()),

@@ -1,7 +1,10 @@
 //! A stretch of one stream's history answers the repeats of the commands that wrote it: the same
 //! code for what a lane remembers ([`crate::cache`]) and for what it reads ([`crate::repeats`]).
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use factline_core::{Aggregate, CommandKey, Recorded};
 
@@ -11,11 +14,15 @@ use crate::{Command, CommandFault, Done, Fingerprint, batch::Outcome};
 pub(crate) struct Stretch<A: Aggregate> {
     start: A,
     events: VecDeque<Marked<A::Event>>,
+    /// The keys of the commands that begin in it, in their order: looked through at every command.
+    keys: VecDeque<CommandKey>,
+    /// What the events take in memory.
+    bytes: usize,
 }
 
 /// An event, and the command that it opens.
 pub(crate) struct Marked<E> {
-    pub recorded: Recorded<E>,
+    pub recorded: Arc<Recorded<E>>,
     /// None when an earlier event opened the command.
     pub opens: Option<Opening>,
     /// The length of its datum: what its data takes in memory, near enough.
@@ -31,29 +38,32 @@ pub(crate) struct Opening {
 
 impl<A: Aggregate> Stretch<A> {
     pub(crate) fn starting_at(start: A) -> Self {
-        Self { start, events: VecDeque::new() }
+        Self { start, events: VecDeque::new(), keys: VecDeque::new(), bytes: 0 }
     }
 
     pub(crate) fn extend(&mut self, events: impl IntoIterator<Item = Marked<A::Event>>) {
-        self.events.extend(events);
+        for event in events {
+            self.keys.extend(event.opens.map(|opening| opening.key));
+            self.bytes += event.bytes();
+            self.events.push_back(event);
+        }
     }
 
     /// Forgets the oldest commands until no more than `commands` are left.
     pub(crate) fn keep(&mut self, commands: usize) {
-        let held = self.openings().count();
-        for _ in commands..held {
+        while self.keys.len() > commands {
             self.forget_oldest();
         }
     }
 
     /// What its events take in memory, as an estimate.
     pub(crate) fn bytes(&self) -> usize {
-        self.events.iter().map(Marked::bytes).sum()
+        self.bytes
     }
 
-    /// Every command that begins in it.
-    pub(crate) fn openings(&self) -> impl Iterator<Item = Opening> {
-        self.events.iter().filter_map(|event| event.opens)
+    /// The keys of the commands that begin in it.
+    pub(crate) fn keys(&self) -> impl ExactSizeIterator<Item = CommandKey> {
+        self.keys.iter().copied()
     }
 
     pub(crate) fn events(&self) -> impl Iterator<Item = &Marked<A::Event>> {
@@ -63,7 +73,7 @@ impl<A: Aggregate> Stretch<A> {
     /// For each command, the answer that it got when it was carried out, if that was here.
     pub(crate) fn first_answers(&self, commands: &[&Command<A>]) -> Vec<Option<Outcome<A>>> {
         let mut answers: Vec<Option<Outcome<A>>> = commands.iter().map(|_| None).collect();
-        if !commands.iter().any(|command| self.openings().any(|known| known.key == command.key)) {
+        if !commands.iter().any(|command| self.keys.contains(&command.key)) {
             return answers; // as nearly always
         }
         let mut asked: HashMap<CommandKey, Vec<usize>> = HashMap::new();
@@ -86,6 +96,10 @@ impl<A: Aggregate> Stretch<A> {
 
     fn forget_oldest(&mut self) {
         while let Some(event) = self.events.pop_front() {
+            if event.opens.is_some() {
+                self.keys.pop_front();
+            }
+            self.bytes -= event.bytes();
             self.start.evolve(&event.recorded.event);
             if self.events.front().is_none_or(|next| next.opens.is_some()) {
                 return;
@@ -106,7 +120,7 @@ fn first_answer<A: Aggregate>(
         return Err(CommandFault::KeyReused);
     }
     let version = events.last().map(|event| event.envelope.version).unwrap_or_default();
-    Ok(Done { version, state: state.clone(), events, replayed: true })
+    Ok(Done { version, state: Arc::new(state.clone()), events, replayed: true })
 }
 
 impl<E> Marked<E> {
@@ -114,6 +128,6 @@ impl<E> Marked<E> {
         let envelope = &self.recorded.envelope;
         let texts = [&envelope.actor, &envelope.traceparent];
         let texts: usize = texts.into_iter().flatten().map(String::len).sum();
-        size_of::<Self>() + self.datum_bytes + texts
+        size_of::<Self>() + size_of::<Recorded<E>>() + self.datum_bytes + texts
     }
 }

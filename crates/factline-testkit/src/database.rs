@@ -51,6 +51,30 @@ impl TestDatabase {
         server.postgres_url(&self.name)
     }
 
+    /// A copy of the database as it is now. Whoever is connected is thrown out: a copy is made of a
+    /// database that nobody uses.
+    pub async fn back_up(&self) -> TestDatabase {
+        let backup = Self { name: unique(&self.name, '_'), server: self.server.clone() };
+        let out = format!(
+            "select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = '{}'",
+            self.name
+        );
+        let copy = format!("create database {:?} template {:?}", backup.name, self.name);
+        for statement in [out, copy] {
+            run(&self.server, statement).await.expect("back a test database up");
+        }
+        backup
+    }
+
+    /// Becomes what was backed up; whoever is connected is thrown out.
+    pub async fn restore(&self, backup: TestDatabase) {
+        let gone = format!("drop database {:?} with (force)", self.name);
+        let back = format!("alter database {:?} rename to {:?}", backup.name, self.name);
+        for statement in [gone, back] {
+            run(&self.server, statement).await.expect("restore a test database");
+        }
+    }
+
     /// A pool of up to four connections: what a test looks around with.
     pub async fn pool(&self) -> PgPool {
         PgPoolOptions::new()

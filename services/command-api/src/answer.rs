@@ -47,7 +47,8 @@ pub(crate) fn done_with<A: Aggregate>(
 /// # Errors
 /// As [`done`].
 pub(crate) fn told<A: Aggregate>(done: &Done<A>) -> Result<Map<String, Value>, Problem> {
-    let events: Vec<Value> = done.events.iter().map(event).collect::<Result<_, _>>()?;
+    let events: Vec<Value> =
+        done.events.iter().map(|recorded| event(recorded)).collect::<Result<_, _>>()?;
     Ok(Map::from_iter([
         ("version".into(), json!(done.version)),
         ("events".into(), Value::Array(events)),

@@ -78,7 +78,7 @@ impl<A: Aggregate> Store<A> {
     ///
     /// # Errors
     /// The log does not answer.
-    pub(crate) async fn now(&self, stream_id: StreamId) -> Result<A, Problem> {
+    pub(crate) async fn now(&self, stream_id: StreamId) -> Result<Arc<A>, Problem> {
         self.lanes.look(stream_id).await.map(|done| done.state).map_err(problem_of)
     }
 }

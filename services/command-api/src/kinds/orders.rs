@@ -3,7 +3,6 @@
 
 use domain::{
     command::{CommandSpec, FieldValue, InvalidFields, ReadError, Stated},
-    inventory::Item,
     order::{Facts, Informed, KnownOrder, Order, OrderCommand, Questions, Quote},
     values::{CustomerId, EventId, OrderId},
 };
@@ -134,7 +133,7 @@ async fn customer(app: &App, id: CustomerId) -> Result<Option<CustomerId>, Probl
 
 /// What the catalogue says about an item, if it knows it.
 async fn quote(app: &App, sku: StreamId) -> Result<Option<(StreamId, Quote)>, Problem> {
-    let item: Item = app.items.now(sku.clone()).await?;
+    let item = app.items.now(sku.clone()).await?;
     Ok(item.known().map(|item| {
         let quote = Quote {
             name: item.name.clone(),
