@@ -16,7 +16,7 @@ mod openapi;
 mod routes;
 mod settings;
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use domain::{customer::Customer, inventory::Item, order::Order};
 use factline_codec::{Codec, Registry};
@@ -34,9 +34,19 @@ use settings::{Role, Settings};
 /// Every kind of aggregate; each has a topic of its own.
 const KINDS: [&str; 3] = [Item::KIND, Order::KIND, Customer::KIND];
 
-/// What every handler needs. Cheap to clone.
+/// What every handler needs: one pointer, for each request clones it more than once.
 #[derive(Clone)]
-pub(crate) struct App {
+pub(crate) struct App(Arc<Stores>);
+
+impl Deref for App {
+    type Target = Stores;
+    fn deref(&self) -> &Stores {
+        &self.0
+    }
+}
+
+/// Where commands go, and where history comes from.
+pub(crate) struct Stores {
     items: Store<Item>,
     orders: Store<Order>,
     customers: Store<Customer>,
@@ -60,8 +70,8 @@ impl Program for CommandApi {
             let (orders, orders_wake) = open::<Order>(&settings, &runtime)?;
             let (customers, customers_wake) = open::<Customer>(&settings, &runtime)?;
             wakes = [items_wake, orders_wake, customers_wake];
-            let app = App { items, orders, customers, reader: reader.clone() };
-            runtime.serve_http(routes::all(app)).await?;
+            let stores = Stores { items, orders, customers, reader: reader.clone() };
+            runtime.serve_http(routes::all(App(Arc::new(stores)))).await?;
         }
         let audited = !settings.log.allow_unsafe_database;
         watch_log(&runtime, reader.clone(), settings.kafka.topic(Item::KIND), audited);
