@@ -1,7 +1,7 @@
 //! Any datum as JSON, without knowing its event: for operators and for history.
 
 use factline_core::{DomainEvent, WriteData};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::{CodecFault, WriterSchema};
@@ -20,17 +20,28 @@ pub fn decode_to_json(schema: &WriterSchema, datum: &[u8]) -> Result<Value, Code
 /// # Errors
 /// The data has no form in JSON, which no event that is made of numbers and texts has.
 pub fn event_to_json<E: DomainEvent>(event: &E) -> Result<Value, CodecFault> {
-    event.write(ToJson).map_err(|error| CodecFault::DataMismatch(error.to_string()))
+    serde_json::to_value(EventData(event))
+        .map_err(|error| CodecFault::DataMismatch(error.to_string()))
 }
 
-struct ToJson;
+/// An event's data as a part of whatever serde writes, with today's field names.
+#[derive(Debug, Clone, Copy)]
+pub struct EventData<'e, E>(pub &'e E);
 
-impl WriteData for ToJson {
-    type Ok = Value;
-    type Error = serde_json::Error;
+impl<E: DomainEvent> Serialize for EventData<'_, E> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.write(Into(serializer))
+    }
+}
 
-    fn write<T: Serialize>(self, data: &T) -> Result<Value, serde_json::Error> {
-        serde_json::to_value(data)
+struct Into<S>(S);
+
+impl<S: Serializer> WriteData for Into<S> {
+    type Ok = S::Ok;
+    type Error = S::Error;
+
+    fn write<T: Serialize>(self, data: &T) -> Result<S::Ok, S::Error> {
+        data.serialize(self.0)
     }
 }
 

@@ -21,7 +21,7 @@ mod schema;
 pub use codec::{Codec, Encoded};
 pub use fault::CodecFault;
 pub use frame::{frame, unframe};
-pub use json::{decode_to_json, event_to_json};
+pub use json::{EventData, decode_to_json, event_to_json};
 pub use registry::{Registry, RegistrySettings};
 pub use schema::{StoredEvent, WriterSchema, subject};
 

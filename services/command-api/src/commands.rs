@@ -111,12 +111,27 @@ async fn prepare<A: Kind>(
     data: Map<String, Value>,
     headers: CommandHeaders,
 ) -> Result<Command<A>, Problem> {
-    let print = fingerprint(&headers.route, Value::Object(data.clone()).to_string().as_bytes());
+    let print = fingerprint_of(&headers.route, &data)?;
     let asked = read::<A>(name, data, headers.key.as_deref())?;
     let actor = headers.context.actor.as_deref();
     let informed = A::inform(app, &asked.stream_id, asked.command, actor).await?;
     let at = asked.occurred_at;
     Ok(headers.command(asked.stream_id, print, at, informed))
+}
+
+/// Of the data as it was read, so that spaces and the order of members make no difference.
+///
+/// # Errors
+/// The data has no form in JSON, which no data that was read from JSON has.
+pub(crate) fn fingerprint_of(
+    route: &str,
+    data: &Map<String, Value>,
+) -> Result<Fingerprint, Problem> {
+    let data = serde_json::to_vec(data).map_err(|error| {
+        tracing::error!(%error, "a command's data does not become json");
+        Problem::internal()
+    })?;
+    Ok(fingerprint(route, &data))
 }
 
 /// A command of a stream, as a caller stated it.
