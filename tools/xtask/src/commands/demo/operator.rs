@@ -35,12 +35,22 @@ pub(crate) struct Status {
     pub(crate) lag_events: u64,
     /// Events that stand parked, over all projections.
     pub(crate) parked: u64,
+    topics: Vec<Topic>,
     projections: Vec<Projection>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+struct Topic {
+    topic: String,
+    events: u64,
+}
+
+/// One projection on one topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 struct Projection {
     service: String,
+    projection: String,
+    topic: String,
 }
 
 /// What the demo needs of `factline verify --json`.
@@ -120,6 +130,19 @@ impl Operator {
 }
 
 impl Status {
+    /// The events of the topics that each projection reads, by projection.
+    pub(crate) fn events_by_projection(&self) -> BTreeMap<String, u64> {
+        let events = |topic: &str| {
+            let topics = self.topics.iter().filter(|one| one.topic == topic);
+            topics.map(|one| one.events).sum::<u64>()
+        };
+        let mut by_projection = BTreeMap::new();
+        for Projection { projection, topic, .. } in &self.projections {
+            *by_projection.entry(projection.clone()).or_default() += events(topic);
+        }
+        by_projection
+    }
+
     fn covers_every_service(&self) -> bool {
         let projects = |service: &str| self.projections.iter().any(|one| one.service == service);
         SERVICES.iter().skip(1).all(|(service, _, _)| projects(service))
@@ -132,7 +155,8 @@ mod tests {
 
     #[test]
     fn a_service_that_has_not_begun_to_project_is_not_caught_up() {
-        let projection = |service: &str| Projection { service: service.to_owned() };
+        let projection =
+            |service: &str| Projection { service: service.to_owned(), ..Projection::default() };
         let mut status = Status {
             projections: vec![projection("projector-list"), projection("alerter")],
             ..Status::default()
@@ -140,5 +164,21 @@ mod tests {
         assert!(!status.covers_every_service());
         status.projections.push(projection("projector-stats"));
         assert!(status.covers_every_service());
+    }
+
+    #[test]
+    fn a_projection_has_to_process_the_events_of_its_own_topics() {
+        let status = serde_json::json!({
+            "log_events": 12, "lag_events": 0, "parked": 0,
+            "topics": [{"topic": "parcels", "events": 7}, {"topic": "letters", "events": 5}],
+            "projections": [
+                {"service": "post", "projection": "parcel_list", "topic": "parcels"},
+                {"service": "post", "projection": "all_mail", "topic": "parcels"},
+                {"service": "post", "projection": "all_mail", "topic": "letters"},
+            ],
+        });
+        let status: Status = serde_json::from_value(status).unwrap();
+        let events = [("all_mail".to_owned(), 12), ("parcel_list".to_owned(), 7)];
+        assert_eq!(status.events_by_projection(), events.into());
     }
 }

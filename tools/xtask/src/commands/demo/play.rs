@@ -129,7 +129,8 @@ impl Play<'_> {
         let totals = system_side(&self.invoices, imported, models);
         let expected = expected::totals(&self.bytes);
         let mut different = differences(&totals, &expected);
-        different.extend(unequal_projections(status.log_events, &verified.processed_events));
+        let events = status.events_by_projection();
+        different.extend(unequal_projections(&events, &verified.processed_events));
         let items_refused = imported.items_refused.iter();
         different.extend(items_refused.map(|(code, count)| format!("{count} items: {code}")));
         if status.parked > 0 {

@@ -97,15 +97,17 @@ fn by_key<N: Copy + Into<i128>>(
         .collect()
 }
 
-/// Projections that did not process every event exactly once, parked ones left out.
+/// Projections that did not process every event of what they read exactly once, parked ones left
+/// out. Both by projection: the events that there are, and those that it processed.
 pub(crate) fn unequal_projections(
-    log_events: u64,
+    events: &BTreeMap<String, u64>,
     processed_events: &BTreeMap<String, u64>,
 ) -> Vec<String> {
     processed_events
         .iter()
-        .filter(|(_, processed)| **processed != log_events)
-        .map(|(name, processed)| format!("{name} processed {processed} of {log_events} events"))
+        .map(|(name, processed)| (name, processed, events.get(name).copied().unwrap_or_default()))
+        .filter(|(_, processed, events)| *processed != events)
+        .map(|(name, processed, events)| format!("{name} processed {processed} of {events} events"))
         .collect()
 }
 
@@ -135,8 +137,18 @@ mod tests {
 
     #[test]
     fn a_projection_that_missed_or_doubled_an_event_is_named() {
-        let processed = [("a".to_owned(), 5), ("b".to_owned(), 4)];
-        assert_eq!(unequal_projections(5, &processed.into()), ["b processed 4 of 5 events"]);
+        let by_name = |numbers: [u64; 3]| {
+            ["a", "b", "c"].map(str::to_owned).into_iter().zip(numbers).collect()
+        };
+        let (events, processed) = (by_name([5, 5, 7]), by_name([5, 4, 7]));
+        assert_eq!(unequal_projections(&events, &processed), ["b processed 4 of 5 events"]);
+    }
+
+    #[test]
+    fn a_projection_of_which_nobody_knows_what_it_reads_is_named() {
+        let processed = [("a".to_owned(), 5)].into();
+        let told = unequal_projections(&BTreeMap::new(), &processed);
+        assert_eq!(told, ["a processed 5 of 0 events"]);
     }
 
     #[test]
