@@ -6,6 +6,7 @@
 //! file's own, print one JSON object, and stop. However it ends, no process is left.
 
 mod catalogue;
+mod compare;
 mod display;
 mod expected;
 mod http;
@@ -13,21 +14,26 @@ mod import;
 mod invoices;
 mod memory;
 mod operator;
+mod ordered;
+mod orders;
 mod play;
 mod queue;
 mod report;
+mod requests;
 mod services;
 mod settings;
 mod summary;
 mod system;
 mod webhooks;
 
+use std::fmt;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use local_stack::{Ports, StackOptions};
+use serde::{Deserialize, Serialize};
 
 use crate::building;
 use crate::failure::Failure;
@@ -36,7 +42,7 @@ use crate::session::Session;
 use crate::stack_args::StackName;
 use crate::workspace;
 
-use memory::Memory;
+use memory::{Memory, Next};
 use operator::Operator;
 use play::{Play, Programs};
 use services::SERVICES;
@@ -54,6 +60,9 @@ pub(crate) struct Args {
     /// Compare the totals with the file's, print one JSON object as the last line, and stop
     #[arg(long)]
     check: bool,
+    /// Make orders of what registered customers bought, and sales of the other lines only
+    #[arg(long)]
+    orders: bool,
     /// Throw away the data of earlier runs first
     #[arg(long)]
     fresh: bool,
@@ -68,7 +77,32 @@ pub(crate) struct Args {
     free_ports: bool,
 }
 
+/// What a valid line becomes whose invoice names a customer; one without becomes a sale either way,
+/// and goods that come back a return.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LinesBecome {
+    /// Each a sale of its own, at the line's price.
+    #[default]
+    Sales,
+    /// Part of the customer's order, at the catalogue's prices.
+    Orders,
+}
+
+impl fmt::Display for LinesBecome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            LinesBecome::Sales => "sales only",
+            LinesBecome::Orders => "orders and sales",
+        })
+    }
+}
+
 impl Args {
+    fn lines_become(&self) -> LinesBecome {
+        if self.orders { LinesBecome::Orders } else { LinesBecome::Sales }
+    }
+
     fn has_free_ports(&self) -> bool {
         self.free_ports || self.stack.name != USUAL
     }
@@ -92,6 +126,9 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 
 async fn demo(args: &Args, bytes: Vec<u8>) -> Result<(), Failure> {
     let invoices = invoices::read(&bytes)?;
+    if args.orders && !invoices.has_customers {
+        return Err(Failure::new("--orders needs a column CustomerID, and the file has none"));
+    }
     let mut interrupt = Interrupt::listen()?;
     let programs = build(&mut interrupt).await?;
     let session = begin(args, &bytes, &programs, &mut interrupt).await?;
@@ -111,9 +148,9 @@ async fn demo(args: &Args, bytes: Vec<u8>) -> Result<(), Failure> {
     let report = outcome?;
     ended?;
     if args.check {
-        println!("{}", report.line);
+        println!("{}", report.line()?);
     }
-    if report.equal || stays { Ok(()) } else { Err(Failure::new("the totals differ: see above")) }
+    if stays { Ok(()) } else { report.verdict() }
 }
 
 /// The services and the operator's program. They are chosen among the whole workspace, as this
@@ -145,14 +182,27 @@ async fn begin(
     let Some(memory) = Memory::read(session.root()) else { return Ok(session) };
     let operator = Operator::new(programs["factline"].clone(), &session, None);
     let log_events = operator.status().await.map(|status| status.log_events).unwrap_or_default();
-    if memory.is_repeated_by(&memory::digest(bytes), log_events) {
-        return Ok(session);
+    match memory.next(&memory::digest(bytes), args.lines_become(), log_events) {
+        Next::Repeat => return Ok(session),
+        Next::More if !args.check => {
+            eprintln!(
+                "the stack holds more than this file's import; it stays (--fresh removes it)"
+            );
+            return Ok(session);
+        }
+        Next::Otherwise(became) if !args.check => {
+            session.end().await?;
+            let told =
+                format!("the stack holds this file's lines as {became}: --fresh removes them");
+            return Err(Failure::new(told));
+        }
+        Next::More => eprintln!(
+            "the stack holds more than this file's import: starting from nothing, to compare"
+        ),
+        Next::Otherwise(became) => eprintln!(
+            "the stack holds this file's lines as {became}: starting from nothing, to compare"
+        ),
     }
-    if !args.check {
-        eprintln!("the stack holds more than this file's import; it stays (--fresh removes it)");
-        return Ok(session);
-    }
-    eprintln!("the stack holds more than this file's import: starting from nothing, to compare");
     session.end().await?;
     Session::begin(args.options(true), interrupt).await
 }

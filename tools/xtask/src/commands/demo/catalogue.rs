@@ -1,5 +1,6 @@
 //! Which items a file needs and how much of each: invoice lines flow in, items with an opening
-//! stock flow out.
+//! stock flow out. It is the same stock whether valid lines become sales or orders: whatever will
+//! reserve the orders' goods finds them.
 
 use std::collections::HashMap;
 
@@ -81,6 +82,7 @@ mod tests {
             quantity,
             unit_price_cents,
             occurred_at: chrono::DateTime::UNIX_EPOCH,
+            customer: String::new(),
             country: "France".to_owned(),
         }
     }

@@ -2,37 +2,38 @@
 //! nothing with the importer: its own reading of CSV, of numbers and of what a line is. Bytes flow
 //! in, totals flow out.
 
+mod orders;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::LinesBecome;
 use super::report::Totals;
 
+use orders::Purchases;
+
+const COLUMNS: [&str; 7] =
+    ["InvoiceNo", "StockCode", "Quantity", "UnitPrice", "CustomerID", "Country", "InvoiceDate"];
+
 /// Computes the totals of a file of invoice lines, already unpacked.
-pub(crate) fn totals(bytes: &[u8]) -> Totals {
+pub(crate) fn totals(bytes: &[u8], lines_become: LinesBecome) -> Totals {
     let mut rows = rows(bytes).into_iter();
     let header = rows.next().unwrap_or_default();
-    let place = |name: &str| header.iter().position(|column| column.trim() == name);
-    let columns = ["InvoiceNo", "StockCode", "Quantity", "UnitPrice", "Country", "InvoiceDate"];
-    let places = columns.map(place);
+    let columns = COLUMNS.map(|name| header.iter().position(|column| column.trim() == name));
     let mut sums = Totals::default();
     let (mut items, mut sold) = (BTreeSet::new(), BTreeSet::new());
+    let mut purchases = Purchases::default();
     for row in rows {
         sums.lines += 1;
-        let [invoice, sku, quantity, price, country, date] =
-            places.map(|place| place.and_then(|place| row.get(place)).map_or("", String::as_str));
-        let (quantity, pence) = match (whole(quantity), pence(price)) {
-            (Some(quantity), Some(Ok(pence))) if !sku.is_empty() && has_date(date) => {
-                (quantity, pence)
-            }
-            (Some(_), Some(Err(()))) if !sku.is_empty() => {
-                sums.refuse("part_of_a_penny");
-                continue;
-            }
-            (_, _) => {
-                sums.refuse("unreadable_line");
+        let line = match line(columns.map(|place| text_at(&row, place))) {
+            Ok(line) => line,
+            Err(reason) => {
+                sums.refuse(reason);
                 continue;
             }
         };
+        let Line { invoice, sku, quantity, pence, customer, country } = line;
         items.insert(sku.to_owned());
+        purchases.see_price(sku, pence);
         let came_back = quantity < 0 || invoice.trim().starts_with('C');
         if quantity == 0 || (!came_back && pence < 0) {
             sums.refuse("invalid_field");
@@ -41,6 +42,9 @@ pub(crate) fn totals(bytes: &[u8]) -> Totals {
             sums.returns += 1;
         } else if pence == 0 {
             sums.refuse("invalid_price");
+        } else if lines_become == LinesBecome::Orders && !customer.trim().is_empty() {
+            sums.accepted += 1;
+            purchases.take(customer, invoice, sku, quantity);
         } else {
             sums.accepted += 1;
             sums.valid_lines += 1;
@@ -52,7 +56,35 @@ pub(crate) fn totals(bytes: &[u8]) -> Totals {
     }
     sums.items = items.len() as u64;
     sums.items_sold = sold.len() as u64;
+    sums.orders = (lines_become == LinesBecome::Orders).then(|| purchases.figures());
     sums
+}
+
+/// What is needed of a line.
+struct Line<'a> {
+    invoice: &'a str,
+    sku: &'a str,
+    quantity: i64,
+    pence: i64,
+    customer: &'a str,
+    country: &'a str,
+}
+
+/// The texts of [`COLUMNS`] as a line; or why they are none.
+fn line(
+    [invoice, sku, quantity, price, customer, country, date]: [&str; 7],
+) -> Result<Line<'_>, &'static str> {
+    match (whole(quantity), pence(price)) {
+        (Some(quantity), Some(Ok(pence))) if !sku.is_empty() && has_date(date) => {
+            Ok(Line { invoice, sku, quantity, pence, customer, country })
+        }
+        (Some(_), Some(Err(()))) if !sku.is_empty() => Err("part_of_a_penny"),
+        (_, _) => Err("unreadable_line"),
+    }
+}
+
+fn text_at(row: &[String], place: Option<usize>) -> &str {
+    place.and_then(|place| row.get(place)).map_or("", String::as_str)
 }
 
 /// Rows of fields: a comma ends a field, a line's end a row, unless between quotes; two quotes
@@ -178,7 +210,7 @@ mod tests {
              3,A,z,1,12/1/10 8:26,0.005,,France\n\
              3,A,z,one,12/1/10 8:26,1,,France\n"
         );
-        let sums = totals(file.as_bytes());
+        let sums = totals(file.as_bytes(), LinesBecome::Sales);
         assert_eq!((sums.lines, sums.accepted, sums.valid_lines, sums.returns), (7, 4, 2, 2));
         assert_eq!((sums.items, sums.items_sold, sums.units_sold), (3, 2, 3));
         assert_eq!(sums.revenue_cents, 501);
@@ -187,19 +219,59 @@ mod tests {
         let refused = [("invalid_price", 1), ("part_of_a_penny", 1), ("unreadable_line", 1)];
         let refused = refused.map(|(reason, count)| (reason.to_owned(), count));
         assert_eq!(sums.refused, BTreeMap::from(refused));
+        assert_eq!(sums.orders, None);
     }
 
     #[test]
-    fn the_shipped_file_has_the_known_totals() {
+    fn what_customers_bought_adds_up_to_orders_and_the_rest_to_sales() {
+        let file = format!(
+            "{HEADER}C0,A,z,-1,12/1/10 8:00,2,9,France\n\
+             1,A,z,2,12/1/10 8:26,2.5,17,France\n\
+             1,B,z,1,12/1/10 8:26,1,17,France\n\
+             1,A,z,3,12/1/10 8:27,2.4, 17 ,France\n\
+             1,A,z,1,12/1/10 8:27,2.4,9,France\n\
+             2,B,z,1,12/1/10 8:30,0,17,France\n\
+             3,B,z,4,12/1/10 8:31,3,,France\n"
+        );
+        let sums = totals(file.as_bytes(), LinesBecome::Orders);
+        assert_eq!((sums.lines, sums.accepted, sums.returns), (7, 6, 1));
+        assert_eq!((sums.valid_lines, sums.units_sold, sums.revenue_cents), (1, 4, 1_200));
+        assert_eq!((sums.items, sums.items_sold), (2, 1));
+        let orders = sums.orders.unwrap();
+        assert_eq!((orders.customers, orders.placed, orders.items), (2, 2, 3));
+        assert_eq!((orders.total_cents, orders.refused.len()), (5 * 200 + 100 + 200, 0));
+        // printf '17,1100\n9,200\n' | sha256sum
+        let digest = "7f6dc2dd137c4c4990c4ea59112fd1f5728134af514b3ba15d5912682117ebff";
+        assert_eq!(orders.total_by_customer_sha256, digest);
+    }
+
+    fn shipped() -> Vec<u8> {
         let path =
             concat!(env!("CARGO_MANIFEST_DIR"), "/../../data/online_retail_2010-12-01_06.csv.gz");
         let packed = std::fs::File::open(path).unwrap();
         let mut bytes = Vec::new();
         std::io::Read::read_to_end(&mut flate2::read::MultiGzDecoder::new(packed), &mut bytes)
             .unwrap();
-        let sums = totals(&bytes);
+        bytes
+    }
+
+    #[test]
+    fn the_shipped_file_has_the_known_totals() {
+        let sums = totals(&shipped(), LinesBecome::Sales);
         assert_eq!((sums.lines, sums.valid_lines, sums.items_sold), (14_022, 13_814, 2_204));
         assert_eq!((sums.units_sold, sums.revenue_cents), (112_692, 24_025_829));
         assert_eq!((sums.items, sums.returns, sums.accepted), (2_230, 186, 14_000));
+    }
+
+    #[test]
+    fn the_shipped_file_has_the_known_orders() {
+        let sums = totals(&shipped(), LinesBecome::Orders);
+        assert_eq!((sums.lines, sums.valid_lines, sums.accepted), (14_022, 4_117, 14_000));
+        let orders = sums.orders.unwrap();
+        assert_eq!((orders.customers, orders.placed, orders.items), (373, 496, 9_248));
+        assert_eq!((orders.total_cents, orders.refused.len()), (19_932_400, 0));
+        // Python's csv, Decimal and hashlib come to the same.
+        let digest = "fa9a1365cf95569b114eb31600e7a493ef00d38429a543d3115928c523e4ef1e";
+        assert_eq!(orders.total_by_customer_sha256, digest);
     }
 }

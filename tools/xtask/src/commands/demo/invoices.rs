@@ -25,6 +25,8 @@ pub(crate) struct InvoiceLine {
     pub(crate) unit_price_cents: i64,
     /// When it was written.
     pub(crate) occurred_at: DateTime<Utc>,
+    /// The buyer, as the file numbers its customers; empty when it does not say.
+    pub(crate) customer: String,
     /// The buyer's.
     pub(crate) country: String,
 }
@@ -34,6 +36,8 @@ pub(crate) struct InvoiceLine {
 pub(crate) struct Invoices {
     /// Lines below the header, usable or not.
     pub(crate) count: u64,
+    /// Lines may say who bought.
+    pub(crate) has_customers: bool,
     /// The usable ones in order.
     pub(crate) lines: Vec<InvoiceLine>,
     /// The reasons of the others.
@@ -42,6 +46,8 @@ pub(crate) struct Invoices {
 
 const COLUMNS: [&str; 7] =
     ["InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "Country"];
+/// A column that a file need not have.
+const CUSTOMER: &str = "CustomerID";
 
 /// Neither a quantity, a time or a price, nor the name of an item, can be read.
 pub(crate) const UNREADABLE: &str = "unreadable_line";
@@ -78,7 +84,8 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Invoices, Failure> {
     if !missing.is_empty() {
         return Err(Failure::new(format!("the file has no column {}", missing.join(", "))));
     }
-    let mut invoices = Invoices::default();
+    let mut invoices =
+        Invoices { has_customers: places.contains_key(CUSTOMER), ..Invoices::default() };
     for (number, record) in (2..).zip(reader.records()) {
         invoices.count += 1;
         let record = record.map_err(|error| Failure::new(error.to_string()))?;
@@ -108,6 +115,7 @@ fn line<'a>(
         quantity: text("Quantity")?.trim().parse().map_err(|_| UNREADABLE)?,
         unit_price_cents: cents(text("UnitPrice")?.trim())?,
         occurred_at: time(text("InvoiceDate")?.trim()).ok_or(UNREADABLE)?,
+        customer: field(CUSTOMER).unwrap_or_default().trim().to_owned(),
         country: text("Country")?.trim().to_owned(),
     })
 }
@@ -150,13 +158,14 @@ mod tests {
     #[test]
     fn a_line_is_read_whole_with_its_quotes_its_time_and_its_price_in_pence() {
         let file = format!(
-            "{HEADER}536477,22041,\"RECORD FRAME 7\"\" SINGLE, BIG \",48,12/1/10 12:27,2.1,,EIRE\n"
+            "{HEADER}536477,22041,\"RECORD FRAME 7\"\" SINGLE, BIG \",48,12/1/10 12:27,2.1,17850,EIRE\n"
         );
         let invoices = read(file.as_bytes()).unwrap();
         let line = &invoices.lines[0];
         assert_eq!(line.description, "RECORD FRAME 7\" SINGLE, BIG");
         assert_eq!((line.number, line.quantity, line.unit_price_cents), (2, 48, 210));
         assert_eq!(line.occurred_at.to_rfc3339(), "2010-12-01T12:27:00+00:00");
+        assert_eq!((line.customer.as_str(), invoices.has_customers), ("17850", true));
         assert!(line.is_valid_sale());
     }
 
@@ -191,6 +200,14 @@ mod tests {
         let kinds: Vec<_> =
             invoices.lines.iter().map(|line| (line.is_return(), line.is_valid_sale())).collect();
         assert_eq!(kinds, [(true, false), (true, false), (false, false)]);
+    }
+
+    #[test]
+    fn a_file_need_not_say_who_bought() {
+        let columns = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,Country";
+        let file = format!("{columns}\n1,A,a,1,12/1/10 8:00,1,X\n");
+        let invoices = read(file.as_bytes()).unwrap();
+        assert_eq!((invoices.has_customers, invoices.lines[0].customer.as_str()), (false, ""));
     }
 
     #[test]

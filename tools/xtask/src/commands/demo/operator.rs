@@ -1,4 +1,5 @@
-//! What the operator's program says about the system: `factline status` and `factline verify`.
+//! What the operator's program says about the system: `factline status`, `factline verify` and
+//! `factline events`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,6 +7,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
@@ -51,6 +54,14 @@ struct Projection {
     service: String,
     projection: String,
     topic: String,
+}
+
+/// What the demo needs of a line of `factline events --json`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Event {
+    pub(crate) event_type: String,
+    pub(crate) stream_id: String,
+    pub(crate) data: Value,
 }
 
 /// What the demo needs of `factline verify --json`.
@@ -118,10 +129,36 @@ impl Operator {
         self.ask("verify").await
     }
 
-    async fn ask<T: for<'de> Deserialize<'de>>(&self, verb: &str) -> Result<T, Failure> {
+    /// Hands over every event of a topic, one by one as they are read.
+    ///
+    /// # Errors
+    /// The program fails, or whoever takes the events does.
+    pub(crate) async fn events(
+        &self,
+        topic: &str,
+        mut take: impl FnMut(Event) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let told = |error: String| Failure::new(format!("factline events: {error}"));
+        let mut program = self.command("events");
+        let mut child = program.args(["--topic", topic]).stdout(Stdio::piped()).spawn()?;
+        let output = child.stdout.take().ok_or_else(|| told("it has no output".to_owned()))?;
+        let mut lines = BufReader::new(output).lines();
+        while let Some(line) = lines.next_line().await? {
+            take(serde_json::from_str(&line).map_err(|error| told(error.to_string()))?)?;
+        }
+        let status = child.wait().await?;
+        if status.success() { Ok(()) } else { Err(told(status.to_string())) }
+    }
+
+    fn command(&self, verb: &str) -> Command {
         let mut command = Command::new(&self.program);
         command.args([verb, "--json"]).envs(self.environment.iter().cloned());
-        let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await?;
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        command
+    }
+
+    async fn ask<T: for<'de> Deserialize<'de>>(&self, verb: &str) -> Result<T, Failure> {
+        let output = self.command(verb).output().await?;
         serde_json::from_slice(&output.stdout).map_err(|error| {
             let told = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             Failure::new(format!("factline {verb}: {error}: {told}"))

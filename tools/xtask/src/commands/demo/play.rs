@@ -12,11 +12,12 @@ use super::import::{self, Counters, Imported};
 use super::invoices::Invoices;
 use super::memory::{self, Memory};
 use super::operator::{Operator, Status, Verified};
-use super::report::{Report, Totals, differences, unequal_projections};
+use super::orders::Plan;
+use super::report::Report;
 use super::services::{self, Launch, Services};
-use super::system::{self, Alerts, ReadModels};
+use super::system::{self, Alerts};
 use super::webhooks::Receiver;
-use super::{Args, catalogue, display, expected, http, summary};
+use super::{Args, LinesBecome, catalogue, compare, display, expected, http, ordered, summary};
 use crate::failure::Failure;
 use crate::session::Session;
 
@@ -39,20 +40,12 @@ pub(crate) struct Play<'a> {
     pub(crate) services: Option<(Services, Receiver)>,
 }
 
-/// How a run came out.
-pub(crate) struct Outcome {
-    /// The JSON object.
-    pub(crate) line: String,
-    /// Everything is as it must be.
-    pub(crate) equal: bool,
-}
-
 impl Play<'_> {
     /// Starts the services, imports the file, waits, compares and shows.
     ///
     /// # Errors
     /// Something does not work; a difference is no error.
-    pub(crate) async fn run(&mut self) -> Result<Outcome, Failure> {
+    pub(crate) async fn run(&mut self) -> Result<Report, Failure> {
         self.start().await?;
         let Some((services, receiver)) = self.services.as_mut() else {
             return Err(Failure::new("the services do not run"));
@@ -61,6 +54,14 @@ impl Play<'_> {
             Operator::new(self.programs["factline"].clone(), &self.session, Some(services));
         let imported = import_file(self.args, &self.invoices, services, &operator).await?;
         println!("\n{}", summary::imported(&imported, self.invoices.count));
+        let orders = match self.args.lines_become() {
+            LinesBecome::Sales => None,
+            LinesBecome::Orders => {
+                let read = ordered::read(&operator, imported.orders_refused.clone());
+                Some(timed("orders read", read).await?)
+            }
+        };
+        orders.iter().for_each(|orders| println!("{}", summary::orders(orders)));
         let client = http::client(1)?;
         let status = timed("projections caught up", operator.caught_up(services)).await?;
         let models = timed("read models asked", system::read(&client, services)).await?;
@@ -68,14 +69,21 @@ impl Play<'_> {
         let verified = timed("places compared", operator.verify()).await?;
         println!("\n{}", summary::read_models(&models, alerts, receiver.delivered()));
         tell_state(&status, &verified, receiver);
-        Memory::write(self.session.root(), memory::digest(&self.bytes), status.log_events)?;
-        let report = self.compare(&imported, &models, status, verified);
+        let log_events = status.log_events;
+        let totals = compare::system_side(&self.invoices, &imported, &models, orders);
+        let expected = expected::totals(&self.bytes, self.args.lines_become());
+        let file = self.args.file.display().to_string();
+        let report = compare::report(file, totals, expected, &imported, status, verified);
+        if report.equal {
+            let (root, digest) = (self.session.root(), memory::digest(&self.bytes));
+            Memory::write(root, digest, self.args.lines_become(), log_events)?;
+        }
         if !self.args.check {
             let sku = models.stats.top_items.first().map_or("85123A", |item| item.key.as_str());
-            let Some((services, _)) = self.services.as_ref() else { return outcome(&report) };
+            let Some((services, _)) = self.services.as_ref() else { return Ok(report) };
             println!("\n{}", summary::addresses(services, sku)?);
         }
-        outcome(&report)
+        Ok(report)
     }
 
     /// Returns when a service ends that should run.
@@ -118,39 +126,6 @@ impl Play<'_> {
         self.services = Some((services, receiver));
         Ok(())
     }
-
-    fn compare(
-        &self,
-        imported: &Imported,
-        models: &ReadModels,
-        status: Status,
-        verified: Verified,
-    ) -> Report {
-        let totals = system_side(&self.invoices, imported, models);
-        let expected = expected::totals(&self.bytes);
-        let mut different = differences(&totals, &expected);
-        let events = status.events_by_projection();
-        different.extend(unequal_projections(&events, &verified.processed_events));
-        let items_refused = imported.items_refused.iter();
-        different.extend(items_refused.map(|(code, count)| format!("{count} items: {code}")));
-        if status.parked > 0 {
-            different.push(format!("{} events are parked", status.parked));
-        }
-        different.iter().for_each(|difference| eprintln!("differs: {difference}"));
-        let seconds = imported.took.as_secs_f64();
-        Report {
-            file: self.args.file.display().to_string(),
-            totals,
-            expected,
-            equal: different.is_empty() && verified.equal,
-            log_events: status.log_events,
-            processed_events: verified.processed_events,
-            parked: status.parked,
-            lag_events: status.lag_events,
-            import_seconds: rounded(seconds),
-            commands_per_second: rounded(per_second(imported.commands, seconds)),
-        }
-    }
 }
 
 /// Does it and says how long it took.
@@ -172,7 +147,8 @@ async fn import_file(
 ) -> Result<Imported, Failure> {
     let items = catalogue::of(&invoices.lines);
     let counters = Arc::<Counters>::default();
-    let total = (items.len() + invoices.lines.len()) as u64;
+    let plan = Plan::of(&invoices.lines, args.lines_become());
+    let total = (items.len() + plan.requests()) as u64;
     let api = services.place("command-api")?.url.clone();
     eprintln!("importing {} lines and {} items", invoices.lines.len(), items.len());
     let in_flight = usize::from(args.in_flight);
@@ -185,7 +161,7 @@ async fn import_file(
         }
     };
     tokio::select! {
-        imported = import::run(&api, &items, &invoices.lines, in_flight, &counters) => imported,
+        imported = import::run(&api, &items, &plan, in_flight, &counters) => imported,
         () = display::watch(total, Arc::clone(&counters), operator.clone()) => {
             Err(Failure::new("the display ended"))
         }
@@ -213,40 +189,4 @@ fn tell_state(status: &Status, verified: &Verified, receiver: &Receiver) {
     if receiver.forged() > 0 {
         println!("{} deliveries had no good signature", receiver.forged());
     }
-}
-
-/// What the system has: the read models' figures, and its own answers line by line.
-fn system_side(invoices: &Invoices, imported: &Imported, models: &ReadModels) -> Totals {
-    let mut refused = imported.refused.clone();
-    for reason in &invoices.unusable {
-        *refused.entry((*reason).to_owned()).or_default() += 1;
-    }
-    Totals {
-        lines: invoices.count,
-        accepted: imported.accepted,
-        refused,
-        valid_lines: models.stats.total_sales,
-        items: models.listed_items,
-        items_sold: models.stats.items_sold,
-        units_sold: models.stats.units_sold,
-        revenue_cents: models.stats.revenue_cents,
-        returns: models.stats.returns,
-        revenue_by_country: models.revenue_by_country(),
-    }
-}
-
-fn outcome(report: &Report) -> Result<Outcome, Failure> {
-    let line = serde_json::to_string(report).map_err(|error| Failure::new(error.to_string()))?;
-    Ok(Outcome { line, equal: report.equal })
-}
-
-/// A rate for people; it has no more than 15 digits.
-#[allow(clippy::cast_precision_loss)]
-fn per_second(commands: u64, seconds: f64) -> f64 {
-    if seconds > 0.0 { commands as f64 / seconds } else { 0.0 }
-}
-
-/// To hundredths: more would pretend to be exact.
-fn rounded(number: f64) -> f64 {
-    (number * 100.0).round() / 100.0
 }

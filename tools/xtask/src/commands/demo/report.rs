@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::failure::Failure;
+
 /// Totals of a file's import: the system's, or the file's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Totals {
@@ -13,7 +15,8 @@ pub(crate) struct Totals {
     pub(crate) accepted: u64,
     /// Lines that were not, by reason.
     pub(crate) refused: BTreeMap<String, u64>,
-    /// Sales of a positive quantity at a positive price.
+    /// Sales of a positive quantity at a positive price; from here to `revenue_by_country`, whatever
+    /// is in an order counts there alone.
     pub(crate) valid_lines: u64,
     /// Different items.
     pub(crate) items: u64,
@@ -27,6 +30,27 @@ pub(crate) struct Totals {
     pub(crate) returns: u64,
     /// Revenue by the buyer's country.
     pub(crate) revenue_by_country: BTreeMap<String, i64>,
+    /// The orders, when lines were to become some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) orders: Option<Orders>,
+}
+
+/// What registered customers ordered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Orders {
+    /// Customers that were registered.
+    pub(crate) customers: u64,
+    /// Orders that were confirmed.
+    pub(crate) placed: u64,
+    /// Orders that were not, by reason.
+    pub(crate) refused: BTreeMap<String, u64>,
+    /// Lines of all orders: different items of each.
+    pub(crate) items: u64,
+    /// What all orders come to.
+    pub(crate) total_cents: i64,
+    /// SHA-256, in hexadecimal, of the lines `customer,total_cents` of all who ordered: the customer
+    /// as the file numbers it, sorted by that text, each line with its line feed.
+    pub(crate) total_by_customer_sha256: String,
 }
 
 /// What `--check` prints as its last line; the order of the fields is the order in the line.
@@ -55,6 +79,24 @@ pub(crate) struct Report {
     pub(crate) commands_per_second: f64,
 }
 
+impl Report {
+    /// The JSON object.
+    ///
+    /// # Errors
+    /// It does not become JSON, which every report does.
+    pub(crate) fn line(&self) -> Result<String, Failure> {
+        serde_json::to_string(self).map_err(|error| Failure::new(error.to_string()))
+    }
+
+    /// What a check ends with.
+    ///
+    /// # Errors
+    /// Something is not as it must be; what, was told.
+    pub(crate) fn verdict(&self) -> Result<(), Failure> {
+        if self.equal { Ok(()) } else { Err(Failure::new("the totals differ: see above")) }
+    }
+}
+
 /// Everything in which the two sides differ, each as a sentence.
 pub(crate) fn differences(system: &Totals, file: &Totals) -> Vec<String> {
     let numbers = |totals: &Totals| {
@@ -75,9 +117,36 @@ pub(crate) fn differences(system: &Totals, file: &Totals) -> Vec<String> {
     let refused = by_key("refused", &system.refused, &file.refused);
     let countries =
         by_key("revenue_by_country", &system.revenue_by_country, &file.revenue_by_country);
-    plain
-        .chain(refused)
-        .chain(countries)
+    let numbers = plain.chain(refused).chain(countries);
+    let mut different = unequal(numbers);
+    let orders = |totals: &Totals| totals.orders.clone().unwrap_or_default();
+    different.extend(different_orders(&orders(system), &orders(file)));
+    different
+}
+
+fn different_orders(system: &Orders, file: &Orders) -> Vec<String> {
+    let numbers = |orders: &Orders| {
+        [
+            ("customers", i128::from(orders.customers)),
+            ("placed", orders.placed.into()),
+            ("items", orders.items.into()),
+            ("total_cents", orders.total_cents.into()),
+        ]
+    };
+    let pairs = numbers(system).into_iter().zip(numbers(file));
+    let plain = pairs.map(|((name, system), (_, file))| (format!("orders.{name}"), system, file));
+    let refused = by_key("orders.refused", &system.refused, &file.refused);
+    let mut different = unequal(plain.chain(refused));
+    let [system, file] = [system, file].map(|orders| &orders.total_by_customer_sha256);
+    if system != file {
+        let name = "orders.total_by_customer_sha256";
+        different.push(format!("{name}: the system has {system:?}, the file {file:?}"));
+    }
+    different
+}
+
+fn unequal(numbers: impl Iterator<Item = (String, i128, i128)>) -> Vec<String> {
+    numbers
         .filter(|(_, system, file)| system != file)
         .map(|(name, system, file)| format!("{name}: the system has {system}, the file {file}"))
         .collect()
@@ -152,8 +221,31 @@ mod tests {
     }
 
     #[test]
+    fn orders_that_differ_are_named_with_both_sides() {
+        let orders =
+            Orders { placed: 2, total_by_customer_sha256: "aa".to_owned(), ..Orders::default() };
+        let mut system = Totals { orders: Some(orders), ..Totals::default() };
+        let file = system.clone();
+        assert!(differences(&system, &file).is_empty());
+        system.orders = Some(Orders {
+            placed: 1,
+            refused: [("unknown_item".to_owned(), 1)].into(),
+            total_by_customer_sha256: "bb".to_owned(),
+            ..Orders::default()
+        });
+        assert_eq!(
+            differences(&system, &file),
+            [
+                "orders.placed: the system has 1, the file 2",
+                "orders.refused of \"unknown_item\": the system has 1, the file 0",
+                "orders.total_by_customer_sha256: the system has \"bb\", the file \"aa\"",
+            ]
+        );
+    }
+
+    #[test]
     fn the_report_is_one_object_with_the_systems_totals_on_top() {
-        let report = Report {
+        let mut report = Report {
             file: "f.csv".to_owned(),
             totals: Totals { lines: 2, ..Totals::default() },
             expected: Totals { lines: 2, ..Totals::default() },
@@ -167,6 +259,11 @@ mod tests {
         };
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!((&json["lines"], &json["expected"]["lines"]), (&json!(2), &json!(2)));
-        assert_eq!(json.as_object().unwrap().len(), 19);
+        assert_eq!(json.as_object().unwrap().len(), 19, "no orders where none were asked for");
+        report.totals.orders = Some(Orders { placed: 3, ..Orders::default() });
+        report.expected.orders = Some(Orders { placed: 4, ..Orders::default() });
+        let json = serde_json::to_value(&report).unwrap();
+        let placed = (&json["orders"]["placed"], &json["expected"]["orders"]["placed"]);
+        assert_eq!(placed, (&json!(3), &json!(4)));
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::http::segment;
 use super::import::Imported;
+use super::report::Orders;
 use super::services::{Place, SERVICES, Services};
 use super::system::{Alerts, ReadModels, Sales};
 use crate::failure::Failure;
@@ -22,12 +23,30 @@ pub(crate) fn imported(imported: &Imported, lines: u64) -> String {
     for (reason, count) in &imported.items_refused {
         let _string_takes_all = write!(text, "\n  {count} items not added: {reason}");
     }
+    for (reason, count) in &imported.customers_refused {
+        let _string_takes_all = write!(text, "\n  {count} customers not registered: {reason}");
+    }
     if imported.replayed > 0 {
         let replayed = imported.replayed;
         let _string_takes_all = write!(
             text,
             "\n  {replayed} requests were repeats of an earlier run and changed nothing"
         );
+    }
+    text
+}
+
+/// The orders in a line, and one for each reason why some were refused.
+pub(crate) fn orders(orders: &Orders) -> String {
+    let mut text = format!(
+        "{} orders of {} customers: {} items, {} at the catalogue's prices",
+        orders.placed,
+        orders.customers,
+        orders.items,
+        pounds(orders.total_cents),
+    );
+    for (reason, count) in &orders.refused {
+        let _string_takes_all = write!(text, "\n  {count} orders refused: {reason}");
     }
     text
 }
@@ -120,6 +139,15 @@ mod tests {
         assert_eq!(pounds(24_025_829), "£240,258.29");
         assert_eq!(pounds(5), "£0.05");
         assert_eq!(pounds(-123_456_700), "-£1,234,567.00");
+    }
+
+    #[test]
+    fn orders_are_told_in_a_line_and_their_refusals_below() {
+        let mut placed = Orders { placed: 2, items: 3, total_cents: 1_300, ..Orders::default() };
+        let line = "2 orders of 0 customers: 3 items, £13.00 at the catalogue's prices";
+        assert_eq!(orders(&placed), line);
+        placed.refused.insert("unknown_item".to_owned(), 1);
+        assert_eq!(orders(&placed), format!("{line}\n  1 orders refused: unknown_item"));
     }
 
     #[test]
