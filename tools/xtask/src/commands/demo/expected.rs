@@ -36,7 +36,7 @@ pub(crate) fn totals(bytes: &[u8], lines_become: LinesBecome) -> Totals {
         purchases.see_price(sku, pence);
         let came_back = quantity < 0 || invoice.trim().starts_with('C');
         if quantity == 0 || (!came_back && pence < 0) {
-            sums.refuse("invalid_field");
+            sums.refuse("invalid_fields");
         } else if came_back {
             sums.accepted += 1;
             sums.returns += 1;
@@ -220,6 +220,13 @@ mod tests {
         let refused = refused.map(|(reason, count)| (reason.to_owned(), count));
         assert_eq!(sums.refused, BTreeMap::from(refused));
         assert_eq!(sums.orders, None);
+    }
+
+    #[test]
+    fn a_line_of_no_units_or_of_a_negative_price_is_refused_by_the_commands_own_code() {
+        let lines = "1,A,z,0,12/1/10 8:26,2.5,,France\n1,A,z,1,12/1/10 8:26,-2.5,,France\n";
+        let sums = totals(format!("{HEADER}{lines}").as_bytes(), LinesBecome::Sales);
+        assert_eq!(sums.refused, BTreeMap::from([("invalid_fields".to_owned(), 2)]));
     }
 
     #[test]
