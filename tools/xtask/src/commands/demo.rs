@@ -182,7 +182,7 @@ async fn begin(
     let Some(memory) = Memory::read(session.root()) else { return Ok(session) };
     let operator = Operator::new(programs["factline"].clone(), &session, None);
     let log_events = operator.status().await.map(|status| status.log_events).unwrap_or_default();
-    match memory.next(&memory::digest(bytes), args.lines_become(), log_events) {
+    match memory.next(&Memory::of(bytes, args.lines_become()), log_events) {
         Next::Repeat => return Ok(session),
         Next::More if !args.check => {
             eprintln!(

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::import::{self, Counters, Imported};
 use super::invoices::Invoices;
-use super::memory::{self, Memory};
+use super::memory::Memory;
 use super::operator::{Operator, Status, Verified};
 use super::orders::Plan;
 use super::report::Report;
@@ -52,6 +52,8 @@ impl Play<'_> {
         };
         let operator =
             Operator::new(self.programs["factline"].clone(), &self.session, Some(services));
+        let memory = Memory::of(&self.bytes, self.args.lines_become());
+        memory.begun(self.session.root())?;
         let imported = import_file(self.args, &self.invoices, services, &operator).await?;
         println!("\n{}", summary::imported(&imported, self.invoices.count));
         let orders = match self.args.lines_become() {
@@ -75,8 +77,7 @@ impl Play<'_> {
         let file = self.args.file.display().to_string();
         let report = compare::report(file, totals, expected, &imported, status, verified);
         if report.equal {
-            let (root, digest) = (self.session.root(), memory::digest(&self.bytes));
-            Memory::write(root, digest, self.args.lines_become(), log_events)?;
+            memory.done(self.session.root(), log_events)?;
         }
         if !self.args.check {
             let sku = models.stats.top_items.first().map_or("85123A", |item| item.key.as_str());
