@@ -131,7 +131,7 @@ struct Columns<'a> {
 
 impl<'a> Columns<'a> {
     fn of(groups: &'a [Group<'a>]) -> Self {
-        let mut columns = Self::default();
+        let mut columns = Self::for_events(groups.iter().map(|group| group.events.len()).sum());
         for (ordinal, group) in (1..).zip(groups) {
             columns.group_partition.push(group.partition);
             columns.group_stream_id.push(group.stream_id.as_str());
@@ -145,6 +145,24 @@ impl<'a> Columns<'a> {
             }
         }
         columns
+    }
+
+    fn for_events(count: usize) -> Self {
+        Self {
+            group: Vec::with_capacity(count),
+            version: Vec::with_capacity(count),
+            event_id: Vec::with_capacity(count),
+            schema_id: Vec::with_capacity(count),
+            payload: Vec::with_capacity(count),
+            correlation_id: Vec::with_capacity(count),
+            causation_id: Vec::with_capacity(count),
+            actor: Vec::with_capacity(count),
+            traceparent: Vec::with_capacity(count),
+            command_key: Vec::with_capacity(count),
+            fingerprint: Vec::with_capacity(count),
+            occurred_at: Vec::with_capacity(count),
+            ..Self::default()
+        }
     }
 
     fn push(&mut self, group: i32, version: i64, event: &NewEvent<'a>) {
