@@ -84,6 +84,11 @@ impl Client {
         .await
     }
 
+    /// Where the service listens, for a caller that speaks bytes.
+    pub fn address(&self) -> &str {
+        self.base.trim_start_matches("http://")
+    }
+
     /// A request to build on.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.base))

@@ -132,6 +132,8 @@ async fn history_tells_who_did_what_and_what_the_state_was_then() {
     assert_eq!((&then["version"], &then["state"]["available"]), (&json!(3), &json!(8)));
     let before = client.get("/inventory/s/history?at=2010-11-30T00:00:00Z").await;
     is_problem(&before, 404, "unknown_item");
+    let negative = client.get("/inventory/s/history?after=-1").await;
+    is_problem(&negative, 422, "invalid_field");
     let alias = client.get("/inventory/history?sku=s").await.body;
     assert_eq!(alias["events"].as_array().map(Vec::len), Some(4));
 }

@@ -131,6 +131,20 @@ async fn h23_h37_commands_by_name_have_outcomes_of_their_own_or_are_all_or_none(
     };
     assert_eq!(statuses(&each).iter().filter(|status| **status == 200).count(), 99);
     assert_eq!(statuses(&each)[40], 422);
+    let outcomes = each.body["outcomes"].as_array().unwrap();
+    let with_token = |outcome: &&Value| outcome["consistency_token"].is_string();
+    assert_eq!(outcomes.iter().filter(with_token).count(), 99, "each has a token of its own");
+    let list_view = system.start(Service::List).await;
+    let last = outcomes[99]["consistency_token"].as_str().unwrap();
+    let shown = list_view.client().get_after("/inventory/71053", last).await;
+    assert_eq!(shown.body["available"], 0, "it shows all that the list has sold");
+    let again = client.post_with("/commands", "each", list.clone()).await;
+    let mut repeated = again.body["outcomes"].as_array().unwrap().clone();
+    for (place, outcome) in repeated.iter_mut().enumerate().filter(|(place, _)| *place != 40) {
+        assert_eq!(outcome["replayed"], true, "{place}: {outcome}");
+        outcome["replayed"] = json!(false);
+        assert_eq!(outcome, &outcomes[place], "the same answer, and the same token");
+    }
     let version = client.get("/inventory/71053/history?limit=1000").await.body;
     let version = version["events"].as_array().unwrap().len();
 

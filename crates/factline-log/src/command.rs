@@ -141,6 +141,9 @@ pub enum CommandFault<R> {
     /// An event cannot be encoded, or would be too large.
     #[error("an event of the command cannot be stored")]
     Unencodable(#[from] CodecFault),
+    /// Deciding it panicked: a defect of the domain's code, which the log tells about.
+    #[error("the decision panicked")]
+    Panicked,
     /// Too many commands wait; try again in a moment.
     #[error("too many commands are waiting")]
     Busy,

@@ -1,9 +1,17 @@
 //! Deciding a stream's commands one after the other on the running state. Pure: no I/O.
+//!
+//! A decision that panics is a defect of the domain's code. It costs its own command, whose caller
+//! is told so, and nobody else: its neighbours are decided as if it had never come.
 
-use std::{collections::HashSet, ops::Range, sync::Arc};
+use std::{
+    collections::HashSet,
+    ops::Range,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use factline_codec::{Codec, CodecFault, Encoded};
-use factline_core::{Aggregate, Version};
+use factline_core::{Aggregate, StreamId, Version};
 use uuid::Uuid;
 
 use crate::{
@@ -34,6 +42,8 @@ pub(crate) enum Answer<A: Aggregate> {
     Mismatch(Version),
     /// One of its events cannot be stored.
     Unencodable(CodecFault),
+    /// Deciding it panicked.
+    Panicked,
     /// The same key came before it in the same batch: it waits for that one's outcome.
     Twin,
 }
@@ -43,7 +53,7 @@ impl<A: Aggregate> Answer<A> {
     fn is_idle(&self) -> bool {
         match self {
             Self::Events(range, ..) => range.is_empty(),
-            Self::Refused(_) | Self::Mismatch(_) | Self::Unencodable(_) => true,
+            Self::Refused(_) | Self::Mismatch(_) | Self::Unencodable(_) | Self::Panicked => true,
             Self::Twin => false, // the first of them has the key
         }
     }
@@ -60,6 +70,7 @@ impl<A: Aggregate> Answer<A> {
             Self::Refused(refusal) => Some(Err(CommandFault::Refused(refusal))),
             Self::Mismatch(current) => Some(Err(CommandFault::VersionMismatch { current })),
             Self::Unencodable(fault) => Some(Err(CommandFault::Unencodable(fault))),
+            Self::Panicked => Some(Err(CommandFault::Panicked)),
             Self::Twin => None,
         }
     }
@@ -78,21 +89,49 @@ pub(crate) struct DecidedEvent<E> {
 
 /// Decides the commands of one stream.
 pub(crate) fn decide<A: Aggregate>(
-    start: Loaded<A>,
+    start: &Loaded<A>,
     commands: &[&Command<A>],
     codec: &Codec<A::Event>,
 ) -> Decided<A> {
-    let mut decided = Decided { answers: Vec::new(), events: Vec::new(), after: start };
+    let mut decided = Decided { answers: Vec::new(), events: Vec::new(), after: start.clone() };
     let mut keys = HashSet::new();
     for (index, command) in commands.iter().enumerate() {
         let answer = if keys.insert(command.key) {
-            decide_one(&mut decided, index, command, codec)
+            let attempt = || decide_one(&mut decided, index, command, codec);
+            catch_unwind(AssertUnwindSafe(attempt)).unwrap_or_else(|_logged_by_the_panic_hook| {
+                decided.take_back(index, start);
+                told_of_panic::<A>(&command.stream_id)
+            })
         } else {
             Answer::Twin
         };
         decided.answers.push(answer);
     }
     decided
+}
+
+impl<A: Aggregate> Decided<A> {
+    /// Undoes what a command left that panicked on its way: the stream is again as the command
+    /// before it made it.
+    fn take_back(&mut self, command: usize, start: &Loaded<A>) {
+        self.events.retain(|event| event.command != command);
+        let made = self.answers.iter().rev().find_map(|answer| match answer {
+            Answer::Events(_, state, version) => Some((state, version)),
+            Answer::Refused(_)
+            | Answer::Mismatch(_)
+            | Answer::Unencodable(_)
+            | Answer::Panicked
+            | Answer::Twin => None,
+        });
+        let (state, version) = made.unwrap_or((&start.state, &start.version));
+        self.after = Loaded { state: state.clone(), version: *version, snapshot: start.snapshot };
+    }
+}
+
+fn told_of_panic<A: Aggregate>(stream_id: &StreamId) -> Answer<A> {
+    metrics::counter!("factline_log_decision_panics_total", "kind" => A::KIND).increment(1);
+    tracing::error!(kind = A::KIND, %stream_id, "a decision panicked; its command is refused");
+    Answer::Panicked
 }
 
 fn decide_one<A: Aggregate>(

@@ -116,9 +116,7 @@ impl<A: Aggregate> Lane<A> {
         let decided: Vec<Decided<A>> = streams
             .iter()
             .zip(&loaded)
-            .map(|(stream, start)| {
-                decision::decide(start.clone(), &stream.commands(), &self.kind.codec)
-            })
+            .map(|(stream, start)| decision::decide(start, &stream.commands(), &self.kind.codec))
             .collect();
         match self.append(&streams, &loaded, &decided).await {
             Ok(appended) => self.finish(streams, loaded, decided, appended).await,

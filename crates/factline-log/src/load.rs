@@ -1,6 +1,9 @@
 //! Aggregates' states from the log: snapshot and tail, many streams in one query.
 
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use factline_codec::Codec;
 use factline_core::{Aggregate, Fault, StreamId, Version};
@@ -117,11 +120,22 @@ async fn replay<A: Aggregate>(
             let schema = kind.schemas.get(connection, schema_id).await?;
             let event =
                 kind.codec.decode(&schema, payload).map_err(|error| Fault::fatal(DOING, error))?;
-            Arc::make_mut(&mut stream.state).evolve(&event);
+            evolve(stream, &event).map_err(|()| {
+                let words =
+                    format!("taking in version {} of {} panicked", version, streams[index].1);
+                Fault::fatal(DOING, words)
+            })?;
             stream.version = version;
         }
     }
     Ok(loaded)
+}
+
+/// A panic is a defect of the domain's code, told by the panic hook: it closes this stream, and the
+/// lane goes on. What is left of the state is thrown away.
+fn evolve<A: Aggregate>(stream: &mut Loaded<A>, event: &A::Event) -> Result<(), ()> {
+    catch_unwind(AssertUnwindSafe(|| Arc::make_mut(&mut stream.state).evolve(event)))
+        .map_err(|_told| ())
 }
 
 fn snapshot<A: Aggregate>(row: &Row) -> Option<Result<A, serde_json::Error>> {

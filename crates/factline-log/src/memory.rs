@@ -84,7 +84,7 @@ impl<A: Aggregate> Shared<A> {
             return first_answer;
         }
         let before = streams.get(&command.stream_id).unwrap_or_default();
-        let decided = decision::decide(before.clone(), &[command], &self.kind.codec);
+        let decided = decision::decide(&before, &[command], &self.kind.codec);
         let head = &mut heads[usize::try_from(partition).unwrap_or_default()];
         let first = head.next().0;
         let positions: Vec<Position> = (first..).map(Position).take(decided.events.len()).collect();

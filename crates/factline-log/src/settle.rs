@@ -80,7 +80,7 @@ impl<A: Aggregate> Lane<A> {
         let fresh: Vec<&Command<A>> = (commands.iter().zip(known))
             .filter_map(|((_, command), known)| (!known).then_some(*command))
             .collect();
-        let decided = decision::decide(before.clone(), &fresh, &kind.codec);
+        let decided = decision::decide(&before, &fresh, &kind.codec);
         let group = decision::group(partition, before.version, &fresh, &decided, schema_ids);
         let (positions, recorded_at) = append_locked(&mut tx, &kind.topic, group).await?;
         if positions.is_empty() {

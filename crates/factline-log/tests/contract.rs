@@ -6,7 +6,7 @@ mod logs;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::{
-    PackAll, TestLog, assert_dense_events, assert_only_added, command, pack, send,
+    PackAll, TearBelt, TestLog, assert_dense_events, assert_only_added, command, pack, send,
 };
 use factline_core::{Position, Version};
 use factline_log::CommandFault;
@@ -35,6 +35,7 @@ macro_rules! contract {
 contract!(
     versions_count_from_1_and_an_expected_version_must_be_the_current_one,
     a_commands_events_are_stored_all_or_none,
+    a_decision_that_panics_costs_its_own_command_alone,
     a_refused_command_and_one_with_nothing_to_do_leave_nothing,
     a_repeat_gets_the_first_answer_however_much_came_after_it,
     a_key_belongs_to_one_command_of_its_stream,
@@ -77,6 +78,30 @@ async fn a_commands_events_are_stored_all_or_none(log: &impl LogUnderTest) {
     assert!(matches!(none, Err(CommandFault::Unencodable(_))), "{none:?}");
     assert_eq!(neighbour.unwrap().state.weight_grams, 10);
     assert_eq!(log.stored().await.len(), 4);
+}
+
+async fn a_decision_that_panics_costs_its_own_command_alone(log: &impl LogUnderTest) {
+    let lanes = log.process();
+    let over = PackAll(vec![5, i64::MAX]); // the first of its events is taken in, the second panics
+    let (before, torn, half_way, after, elsewhere) = tokio::join!(
+        lanes.execute(command("p", "before", pack(1))),
+        lanes.execute(command("p", "torn", TearBelt)),
+        lanes.execute(command("p", "half way", over.clone())),
+        lanes.execute(command("p", "after", pack(2))),
+        lanes.execute(command("q", "elsewhere", pack(4))),
+    );
+    assert_eq!(before.unwrap().version, Version(1));
+    for panicked in [torn, half_way, lanes.execute(command("p", "half way", over)).await] {
+        assert!(matches!(panicked, Err(CommandFault::Panicked)), "{panicked:?}");
+    }
+    let after = after.unwrap();
+    assert_eq!((after.version, after.state.weight_grams), (Version(2), 3));
+    assert_eq!(elsewhere.unwrap().state.weight_grams, 4);
+    let later = lanes.execute(command("p", "torn", pack(3))).await.unwrap();
+    assert_eq!((later.version, later.state.weight_grams), (Version(3), 6), "it left no key either");
+    let stored = log.stored().await;
+    assert_eq!(stored.len(), 4);
+    assert_dense_events(&stored);
 }
 
 async fn a_refused_command_and_one_with_nothing_to_do_leave_nothing(log: &impl LogUnderTest) {

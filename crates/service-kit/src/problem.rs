@@ -243,6 +243,13 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code).detail(detail).retry_after(retry_after_s)
     }
 
+    /// 504: the time that the caller gave is over; nothing was done.
+    #[must_use]
+    pub fn deadline_passed() -> Self {
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "deadline_passed")
+            .detail("X-Request-Deadline has passed; nothing was done")
+    }
+
     /// Adds `Retry-After`.
     #[must_use]
     pub fn retry_after(self, seconds: u32) -> Self {

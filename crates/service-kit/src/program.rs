@@ -231,7 +231,7 @@ async fn spawn_own_tasks(kit: &KitSettings, runtime: &Runtime) -> Result<SocketA
     let address = listener.local_addr()?;
     tracing::info!(admin.address = %address, "serving operators");
     let routes = admin::routes(runtime.health.clone(), metrics, runtime.admin_routes.clone());
-    let settings = kit.http.clone();
+    let settings = kit.http.for_operators();
     runtime.tasks.spawn(Phase::Watching, "admin", |stop| async move {
         crate::http::serve(listener, routes, &settings, stop).await;
         Ok(())

@@ -16,6 +16,7 @@ pub struct AlertQuery {
     #[param(inline)]
     pub state: Option<AlertState>,
     /// Only alerts of this item.
+    #[param(pattern = "^[^\\u0000]*$")]
     pub sku: Option<String>,
     /// Alerts on a page.
     #[serde(default)]

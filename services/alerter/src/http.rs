@@ -5,7 +5,7 @@ use read_kit::{Reading, unanswered};
 use service_kit::{
     Problem,
     extract::{ConsistencyTokens, Json, Query},
-    http::{Routes, openapi_routes},
+    http::{Routes, ServerAnswers, openapi_routes},
 };
 use utoipa::OpenApi;
 
@@ -26,7 +26,8 @@ pub fn routes(reading: Reading) -> Routes {
         description = "Alerts. Every answer says how fresh it is; a query with a \
             Consistency-Token has judged at least what the token's command wrote."
     ),
-    paths(list_alerts)
+    paths(list_alerts),
+    modifiers(&ServerAnswers)
 )]
 pub struct Api;
 

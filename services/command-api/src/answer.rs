@@ -42,6 +42,23 @@ pub(crate) fn done_with<A: Aggregate>(
     Ok(response)
 }
 
+/// A command that was carried out as one outcome of a list, which has no headers of its own: the
+/// token stands in it.
+///
+/// # Errors
+/// As [`done`].
+pub(crate) fn outcome<A: Aggregate>(done: &Done<A>) -> Result<Value, Problem> {
+    let mut outcome = json!({
+        "status": status(done, false).as_u16(),
+        "replayed": done.replayed,
+        "done": told(done)?,
+    });
+    if let Some(token) = done.token() {
+        outcome["consistency_token"] = json!(token.to_string());
+    }
+    Ok(outcome)
+}
+
 /// What a command that was carried out did, as members of a body.
 ///
 /// # Errors
@@ -95,6 +112,7 @@ pub(crate) fn problem_of<R: Refusal>(fault: CommandFault<R>) -> Problem {
             Problem::unprocessable("event_not_storable", "the command's event cannot be stored")
                 .with("reason", fault.code())
         }
+        CommandFault::Panicked => Problem::internal(), // told where it was caught
         CommandFault::Busy => Problem::unavailable("busy", "too many commands are waiting", 1),
         CommandFault::Unavailable(Fault::Transient { .. }) => Problem::unavailable(
             "log_unavailable",

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use service_kit::{
     Problem,
-    extract::{Json, Query},
+    extract::{Json, Query, fitting},
 };
 
 use crate::{
@@ -47,6 +47,12 @@ struct Named {
     data: Map<String, Value>,
 }
 
+/// A command that was carried out, as it is told in a list and alone.
+struct CarriedOut {
+    outcome: Value,
+    answer: Response,
+}
+
 /// `POST /commands`.
 pub(crate) async fn run(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
@@ -56,10 +62,7 @@ pub(crate) async fn run(State(app): State<App>, request: Request) -> Result<Resp
     match body {
         Value::Array(commands) if atomic => all_or_none(&app, commands, headers).await,
         Value::Array(commands) => each(&app, commands, headers).await,
-        one => {
-            let (_, answer) = by_name(&app, one, headers).await?;
-            Ok(answer)
-        }
+        one => by_name(&app, one, headers).await.map(|carried_out| carried_out.answer),
     }
 }
 
@@ -80,7 +83,7 @@ async fn each(
         let key = headers.key.as_ref().map(|key| format!("{key}/{index}"));
         let headers = CommandHeaders { key, ..headers.clone() };
         outcomes.push(match by_name(app, command, headers).await {
-            Ok((body, answer)) => json!({ "status": answer.status().as_u16(), "done": body }),
+            Ok(carried_out) => carried_out.outcome,
             Err(problem) => {
                 json!({ "status": problem.status().as_u16(), "problem": problem.document() })
             }
@@ -94,7 +97,7 @@ async fn by_name(
     app: &App,
     command: Value,
     headers: CommandHeaders,
-) -> Result<(Map<String, Value>, Response), Problem> {
+) -> Result<CarriedOut, Problem> {
     let named = named(command)?;
     match kind(&named.command) {
         Some(<Item as Aggregate>::KIND) => one::<Item>(app, named, headers).await,
@@ -108,17 +111,15 @@ async fn one<A: Kind>(
     app: &App,
     named: Named,
     headers: CommandHeaders,
-) -> Result<(Map<String, Value>, Response), Problem> {
+) -> Result<CarriedOut, Problem> {
     let done =
         execute::<A>(app, &named.command, data_of::<A>(named.stream_id, named.data), headers);
     let done = done.await?;
-    Ok((answer::told(&done)?, answer::done(&done, false)?))
+    Ok(CarriedOut { outcome: answer::outcome(&done)?, answer: answer::done(&done, false)? })
 }
 
 fn named(command: Value) -> Result<Named, Problem> {
-    let data = Value::Object(object(command)?);
-    serde_json::from_value(data)
-        .map_err(|error| Problem::unprocessable("invalid_command", error.to_string()))
+    fitting(Value::Object(object(command)?))
 }
 
 /// `inventory` of `inventory.sell_item`.

@@ -6,14 +6,14 @@ use axum::{
     response::Response,
 };
 use chrono::{DateTime, SubsecRound, Utc};
-use domain::command::{FieldError, InvalidFields, ReadError, Stated};
+use domain::command::{FieldError, FieldSpec, InvalidFields, ReadError, Shape, Stated};
 use factline_core::{Decide, StreamId, command_key, derived_stream_id};
 use factline_log::{Command, Done, Fingerprint, fingerprint};
 use http::{Method, header, request::Parts};
 use serde_json::{Map, Value};
 use service_kit::{
     Problem, RequestContext,
-    extract::{IdempotencyKey, IfMatch, Json, Path},
+    extract::{IdempotencyKey, IfMatch, Json, Path, escaped},
 };
 use uuid::Uuid;
 
@@ -33,6 +33,7 @@ pub(crate) async fn run<A: Kind>(
     let headers = CommandHeaders::read(&mut parts).await?;
     let Path(path) = Path::<Map<String, Value>>::from_request_parts(&mut parts, &()).await?;
     let mut data = body_of(Request::from_parts(parts, body)).await?;
+    refuse_what_the_path_says(&data, &path)?;
     let name = match route.or_with {
         Some((member, other)) if data.contains_key(member) => other,
         Some(_) | None => route.command,
@@ -151,7 +152,8 @@ pub(crate) fn read<A: Kind>(
     key: Option<&str>,
 ) -> Result<Asked<A>, Problem> {
     refuse_unknown_fields::<A>(name, &data)?;
-    let stream_id = stream_id::<A>(name, data.remove(A::ID), key);
+    let stated_id = data.remove(A::ID).filter(|id| !id.is_null()); // null is as good as nothing
+    let stream_id = stream_id::<A>(name, stated_id, key);
     match (stream_id, A::read(name, Value::Object(data))) {
         (Ok(stream_id), Ok(stated)) => {
             let Stated { command, occurred_at } = stated;
@@ -204,22 +206,72 @@ fn stream_id<A: Kind>(
     }
 }
 
+/// What stands in the path stands there alone: a body that says it again could say otherwise.
+fn refuse_what_the_path_says(
+    data: &Map<String, Value>,
+    path: &Map<String, Value>,
+) -> Result<(), Problem> {
+    let mut twice = data.keys().filter(|field| path.contains_key(*field)).peekable();
+    if twice.peek().is_none() {
+        return Ok(());
+    }
+    let problem = Problem::bad_request("unknown_field", "the path says it; the body must not");
+    Err(twice.fold(problem, |problem, field| {
+        problem.error(format!("/{}", escaped(field)), "stands in the path")
+    }))
+}
+
 /// A field that no command has is a caller's misunderstanding, told apart from a wrong value.
 fn refuse_unknown_fields<A: Kind>(name: &str, data: &Map<String, Value>) -> Result<(), Problem> {
     let spec = A::SPECS.iter().find(|spec| spec.name == name).ok_or_else(unknown_command)?;
-    let known = |field: &str| {
-        field == A::ID
-            || field == "occurred_at"
-            || spec.fields.iter().any(|known| known.name == field)
-    };
-    let mut unknown = data.keys().filter(|field| !known(field)).peekable();
-    if unknown.peek().is_none() {
+    let mut unknown = unknown_fields(spec.fields, data);
+    unknown.retain(|pointer| *pointer != format!("/{}", A::ID) && pointer != "/occurred_at");
+    if unknown.is_empty() {
         return Ok(());
     }
     let problem = Problem::bad_request("unknown_field", "the command does not have such a field");
-    Err(unknown.fold(problem, |problem, field| {
-        problem.error(format!("/{field}"), "is not a field of this command")
-    }))
+    Err(unknown
+        .into_iter()
+        .fold(problem, |problem, pointer| problem.error(pointer, "is not a field of this command")))
+}
+
+/// Pointers to the members of an object that `fields` does not have, at any depth.
+fn unknown_fields(fields: &[FieldSpec], data: &Map<String, Value>) -> Vec<String> {
+    let of_member = |(name, value): (&String, &Value)| {
+        let known = fields.iter().find(|field| field.name == name);
+        let unknown = known.map_or_else(
+            || vec![String::new()], // the member itself
+            |field| unknown_within(field.shape, value),
+        );
+        under(&escaped(name), unknown)
+    };
+    data.iter().flat_map(of_member).collect()
+}
+
+fn unknown_within(shape: Shape, value: &Value) -> Vec<String> {
+    match shape {
+        Shape::Object { fields } => {
+            value.as_object().map(|data| unknown_fields(fields, data)).unwrap_or_default()
+        }
+        Shape::List { of, .. } => {
+            let values = value.as_array().map(Vec::as_slice).unwrap_or_default();
+            let of_value = |(index, value): (usize, &Value)| {
+                under(&index.to_string(), unknown_within(*of, value))
+            };
+            values.iter().enumerate().flat_map(of_value).collect()
+        }
+        Shape::Integer { .. }
+        | Shape::Text { .. }
+        | Shape::Timestamp
+        | Shape::Date
+        | Shape::Uuid
+        | Shape::Choice { .. } => Vec::new(),
+    }
+}
+
+/// The pointers, seen from the object or the list that holds what they point into.
+fn under(token: &str, pointers: Vec<String>) -> Vec<String> {
+    pointers.into_iter().map(|pointer| format!("/{token}{pointer}")).collect()
 }
 
 pub(crate) fn unknown_command() -> Problem {

@@ -68,6 +68,9 @@ pub(crate) async fn page<A: Kind>(app: &App, id: String, page: Page) -> Result<R
         Page { at: None, version: Some(version), after: None, limit: None } if version >= 1 => {
             state::<A>(app, &id, StreamBound::Version(Version(version))).await
         }
+        Page { after: Some(..=-1), .. } => {
+            Err(Problem::invalid_field("after", "must not be negative"))
+        }
         Page { at: None, version: None, after, limit } => {
             let limit = limit.unwrap_or(DEFAULT_LIMIT);
             if !(1..=MAX_LIMIT).contains(&limit) {

@@ -1,6 +1,8 @@
 //! The OpenAPI document, made from the route table and the commands' own descriptions, so that it
 //! cannot say anything that the code does not do.
 
+mod components;
+
 use domain::{
     command::{CommandSpec, FieldSpec, Shape},
     customer::Customer,
@@ -9,10 +11,12 @@ use domain::{
 };
 use http::Method;
 use serde_json::{Map, Value, json};
-use service_kit::extract::Json;
-use utoipa::openapi::OpenApi;
+use service_kit::{extract::Json, http::ServerAnswers};
+use utoipa::{Modify, openapi::OpenApi};
 
 use crate::kinds::{CommandRoute, Kind};
+
+use components::{by_reference, command_responses, history_responses};
 
 /// The whole document.
 ///
@@ -39,9 +43,12 @@ pub fn document() -> OpenApi {
                 show nothing older.",
         },
         "paths": paths,
-        "components": { "schemas": schemas() },
+        "components": components::all(),
     });
-    serde_json::from_value(document).unwrap_or_else(|error| unreachable!("{error}"))
+    let document: Result<OpenApi, _> = serde_json::from_value(document);
+    let mut document = document.unwrap_or_else(|error| unreachable!("{error}"));
+    ServerAnswers.modify(&mut document);
+    document
 }
 
 fn put(paths: &mut Map<String, Value>, path: &str, method: &Method, operation: Value) {
@@ -53,7 +60,7 @@ fn put_kind<A: Kind>(paths: &mut Map<String, Value>) {
     for route in A::ROUTES {
         put(paths, route.path, &route.method, command::<A>(route));
     }
-    put(paths, A::HISTORY, &Method::GET, history(A::HISTORY));
+    put(paths, A::HISTORY, &Method::GET, history::<A>());
 }
 
 fn spec<A: Kind>(name: &str) -> Option<&'static CommandSpec> {
@@ -62,9 +69,14 @@ fn spec<A: Kind>(name: &str) -> Option<&'static CommandSpec> {
 
 fn command<A: Kind>(route: &CommandRoute) -> Value {
     let in_path = parameters_of(route.path);
-    let mut parameters: Vec<Value> = in_path.iter().map(|name| path_parameter(name)).collect();
-    parameters.extend(command_headers(&route.method));
     let specs: Vec<_> = route.commands().filter_map(spec::<A>).collect();
+    let of_field = |name: &str| {
+        let mut fields = specs.iter().flat_map(|spec| spec.fields);
+        fields.find(|field| field.name == name).map_or(A::ID_SHAPE, |field| field.shape)
+    };
+    let parameter = |name: &&'static str| path_parameter(name, of_field(name));
+    let mut parameters: Vec<Value> = in_path.iter().map(parameter).collect();
+    parameters.extend(command_headers(&route.method));
     let docs: Vec<_> = specs.iter().map(|spec| spec.doc).collect();
     let mut bodies: Vec<_> = specs.iter().map(|spec| body_schema::<A>(spec, &in_path)).collect();
     let body = if bodies.len() == 1 { bodies.remove(0) } else { json!({ "anyOf": bodies }) };
@@ -78,7 +90,7 @@ fn command<A: Kind>(route: &CommandRoute) -> Value {
             "required": route.method != Method::DELETE,
             "content": { "application/json": { "schema": body } },
         },
-        "responses": responses(&success, "Done"),
+        "responses": command_responses(&success, "Done"),
     })
 }
 
@@ -110,11 +122,6 @@ fn commands_by_name() -> Value {
     parameters.extend(command_headers(&Method::POST));
     let command = json!({ "$ref": "#/components/schemas/Command" });
     let list = json!({ "type": "array", "items": command, "minItems": 1, "maxItems": 100 });
-    let mut responses = responses(&["200"], "Done");
-    let done = json!({ "$ref": "#/components/schemas/Done" });
-    let outcomes = json!({ "$ref": "#/components/schemas/Outcomes" });
-    responses["200"]["content"]["application/json"]["schema"] =
-        json!({ "anyOf": [done, outcomes] });
     json!({
         "operationId": "POST /commands",
         "summary": "Carries out a command by its name, or a list of them: one after the other, each \
@@ -123,7 +130,7 @@ fn commands_by_name() -> Value {
         "parameters": parameters,
         "requestBody": { "required": true, "content": {
             "application/json": { "schema": { "anyOf": [command, list] } } } },
-        "responses": responses,
+        "responses": command_responses(&["200"], "DoneOrOutcomes"),
     })
 }
 
@@ -132,7 +139,7 @@ fn list_of_commands() -> Value {
         "operationId": "GET /commands",
         "summary": "Every command by its name, with the JSON schema of its data.",
         "tags": ["commands"],
-        "responses": responses(&["200"], "Commands"),
+        "responses": by_reference([("200", "Commands".to_owned())].into_iter()),
     })
 }
 
@@ -144,12 +151,13 @@ fn sell() -> Value {
         "tags": ["reference example"],
         "parameters": command_headers(&Method::POST),
         "requestBody": { "required": true, "content": { "application/json": { "schema": body } } },
-        "responses": responses(&["201", "200"], "Sold"),
+        "responses": command_responses(&["201", "200"], "Sold"),
     })
 }
 
-fn history(path: &'static str) -> Value {
-    let mut parameters: Vec<Value> = parameters_of(path).into_iter().map(path_parameter).collect();
+fn history<A: Kind>() -> Value {
+    let path = A::HISTORY;
+    let mut parameters = vec![path_parameter(A::ID, A::ID_SHAPE)];
     for (name, doc, schema) in [
         (
             "at",
@@ -171,7 +179,7 @@ fn history(path: &'static str) -> Value {
         "summary": "The audit trail of a stream; with at or version, its state then.",
         "tags": ["history"],
         "parameters": parameters,
-        "responses": responses(&["200"], "History"),
+        "responses": history_responses(),
     })
 }
 
@@ -180,8 +188,8 @@ fn history_alias() -> Value {
         "operationId": "GET /inventory/history",
         "summary": "The first page of an item's audit trail.",
         "tags": ["reference example"],
-        "parameters": [{"name": "sku", "in": "query", "required": true, "schema": {"type": "string"}}],
-        "responses": responses(&["200"], "History"),
+        "parameters": [{"name": "sku", "in": "query", "required": true, "schema": shape_schema(Item::ID_SHAPE)}],
+        "responses": history_responses(),
     })
 }
 
@@ -189,35 +197,23 @@ fn parameters_of(path: &'static str) -> Vec<&'static str> {
     path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect()
 }
 
-fn path_parameter(name: &str) -> Value {
-    let schema = json!({ "type": "string", "minLength": 1, "maxLength": 128 });
+fn path_parameter(name: &str, shape: Shape) -> Value {
+    let schema = shape_schema(shape);
     json!({ "name": name, "in": "path", "required": true, "schema": schema })
 }
 
+/// The headers of a command, by their components.
 fn command_headers(method: &Method) -> Vec<Value> {
-    let header = |name: &str, required: bool, doc: &str| {
-        let schema = json!({ "type": "string" });
-        json!({"name": name, "in": "header", "required": required, "description": doc, "schema": schema})
-    };
-    vec![
-        header(
-            "Idempotency-Key",
-            method == Method::POST,
-            "The same key and request again gets the first answer again; 1 to 255 visible ASCII characters.",
-        ),
-        header("If-Match", false, "The version that the stream must have."),
-        header("X-Correlation-Id", false, "A UUID that follows the whole business flow."),
-        header("X-Actor", false, "Who acts."),
-    ]
+    let key = if method == Method::POST { "IdempotencyKey" } else { "OptionalIdempotencyKey" };
+    let reference = |name| json!({ "$ref": format!("#/components/parameters/{name}") });
+    [key, "IfMatch", "CorrelationId", "Actor"].map(reference).into()
 }
 
 fn body_schema<A: Kind>(spec: &CommandSpec, in_path: &[&str]) -> Value {
     let mut properties = Map::new();
     let mut required = Vec::new();
     if !in_path.contains(&A::ID) {
-        let id =
-            json!({"type": "string", "minLength": 1, "maxLength": 128, "description": A::ID_DOC});
-        properties.insert(A::ID.into(), id);
+        properties.insert(A::ID.into(), id_schema::<A>(spec));
         if !A::CREATING.contains(&spec.name) {
             required.push(A::ID);
         }
@@ -230,14 +226,32 @@ fn body_schema<A: Kind>(spec: &CommandSpec, in_path: &[&str]) -> Value {
     }
     properties.insert(
         "occurred_at".into(),
-        json!({"type": "string", "format": "date-time", "description": "When it happened; now when not given."}),
+        json!({"type": ["string", "null"], "format": "date-time", "description": "When it happened; now when not given."}),
     );
     json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
 }
 
+/// The id of a command's stream, where the body names it.
+fn id_schema<A: Kind>(spec: &CommandSpec) -> Value {
+    let schema = shape_schema(A::ID_SHAPE);
+    let mut schema = if A::CREATING.contains(&spec.name) { or_null(schema) } else { schema };
+    schema["description"] = json!(A::ID_DOC);
+    schema
+}
+
 fn field_schema(field: &FieldSpec) -> Value {
-    let mut schema = shape_schema(field.shape);
+    let schema = shape_schema(field.shape);
+    let mut schema = if field.required { schema } else { or_null(schema) };
     schema["description"] = json!(field.doc);
+    schema
+}
+
+/// Where nothing has to be said, null says nothing.
+fn or_null(mut schema: Value) -> Value {
+    schema["type"] = json!([schema["type"], "null"]);
+    if let Some(words) = schema.get_mut("enum").and_then(Value::as_array_mut) {
+        words.push(Value::Null);
+    }
     schema
 }
 
@@ -270,80 +284,6 @@ fn shape_schema(shape: Shape) -> Value {
             json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
         }
     }
-}
-
-fn responses(success: &[&str], schema: &str) -> Value {
-    let mut responses = Map::new();
-    for status in success {
-        let reference = json!({ "$ref": format!("#/components/schemas/{schema}") });
-        let content = json!({ "application/json": { "schema": reference } });
-        responses.insert((*status).into(), json!({ "description": "Done", "content": content }));
-    }
-    let problem = json!({ "application/problem+json": {
-        "schema": { "$ref": "#/components/schemas/Problem" } } });
-    responses.insert(
-        "default".into(),
-        json!({ "description": "Not done; `code` tells why.", "content": problem }),
-    );
-    Value::Object(responses)
-}
-
-fn schemas() -> Value {
-    let event = json!({
-        "type": "object",
-        "required": ["event_id", "event_type", "version", "partition", "position", "occurred_at", "recorded_at", "data"],
-        "properties": {
-            "event_id": {"type": "string", "format": "uuid"},
-            "event_type": {"type": "string", "examples": ["factline.inventory.ItemSold"]},
-            "stream_id": {"type": "string"},
-            "version": {"type": "integer", "format": "int64"},
-            "partition": {"type": "integer", "format": "int32"},
-            "position": {"type": "integer", "format": "int64"},
-            "occurred_at": {"type": "string", "format": "date-time"},
-            "recorded_at": {"type": "string", "format": "date-time"},
-            "data": {"type": "object"},
-        },
-    });
-    let done = json!({
-        "version": {"type": "integer", "format": "int64", "description": "The stream's version after the command."},
-        "events": {"type": "array", "items": {"$ref": "#/components/schemas/Event"}},
-    });
-    let mut sold = done.clone();
-    sold["remaining"] = json!({"type": "integer", "format": "int64"});
-    json!({
-        "Event": event,
-        "Done": {"type": "object", "required": ["version", "events"], "properties": done},
-        "Sold": {"type": "object", "required": ["version", "events", "remaining"], "properties": sold},
-        "Command": {"type": "object", "required": ["command"], "additionalProperties": false,
-            "properties": {
-                "command": {"type": "string", "examples": ["inventory.sell_item"]},
-                "stream_id": {"type": "string", "description":
-                    "The stream; may be left out where the command makes one."},
-                "data": {"type": "object", "description": "See GET /commands."},
-        }},
-        "Commands": {"type": "object", "required": ["commands"], "properties": {
-            "commands": {"type": "array", "items": {"type": "object"}}}},
-        "Outcomes": {"type": "object", "required": ["outcomes"], "properties": {
-            "outcomes": {"type": "array", "items": {"type": "object", "required": ["status"],
-                "properties": {
-                    "status": {"type": "integer"},
-                    "done": {"$ref": "#/components/schemas/Done"},
-                    "problem": {"$ref": "#/components/schemas/Problem"},
-        }}}}},
-        "History": {"type": "object", "properties": {
-            "events": {"type": "array", "items": {"$ref": "#/components/schemas/Event"}},
-            "next_after": {"type": ["integer", "null"], "format": "int64"},
-            "version": {"type": "integer", "format": "int64"},
-            "state": {"type": "object"},
-        }},
-        "Problem": {"type": "object", "required": ["type", "title", "status", "code"], "properties": {
-            "type": {"type": "string"}, "title": {"type": "string"},
-            "status": {"type": "integer"}, "code": {"type": "string"},
-            "detail": {"type": "string"}, "trace_id": {"type": "string"},
-            "errors": {"type": "array", "items": {"type": "object", "properties": {
-                "pointer": {"type": "string"}, "detail": {"type": "string"}}}},
-        }},
-    })
 }
 
 #[cfg(test)]

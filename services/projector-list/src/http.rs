@@ -7,7 +7,7 @@ use read_kit::{Reading, unanswered};
 use service_kit::{
     Problem,
     extract::{ConsistencyTokens, Json, Path, Query},
-    http::{Routes, openapi_routes},
+    http::{Routes, ServerAnswers, openapi_routes},
 };
 use utoipa::OpenApi;
 
@@ -31,7 +31,8 @@ pub fn routes(reading: Reading) -> Routes {
         description = "Lists for people and programs. Every answer says how fresh it is; a query \
             with a Consistency-Token shows at least what the token's command wrote."
     ),
-    paths(list_inventory, show_item)
+    paths(list_inventory, show_item),
+    modifiers(&ServerAnswers)
 )]
 pub struct Api;
 
@@ -75,7 +76,8 @@ async fn list_inventory(
     get,
     path = "/inventory/{sku}",
     params(
-        ("sku" = String, Path, description = "the item's key"),
+        ("sku" = String, Path, description = "the item's key", min_length = 1, max_length = 128,
+            pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$"),
         ("Consistency-Token" = Option<String>, Header, description = "of the caller's own commands"),
     ),
     responses(

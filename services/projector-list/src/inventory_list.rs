@@ -175,6 +175,7 @@ pub struct PageQuery {
     /// Only items in this state.
     pub status: Option<Status>,
     /// Only items whose name contains this text, in either case.
+    #[param(pattern = "^[^\\u0000]*$")]
     pub q: Option<String>,
     /// Only items with at least so many available units.
     pub min_available: Option<i64>,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use service_kit::{
     Problem,
     extract::{ConsistencyTokens, Json, Query},
-    http::{Routes, openapi_routes},
+    http::{Routes, ServerAnswers, openapi_routes},
 };
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
@@ -45,7 +45,8 @@ pub fn routes(views: Views) -> Routes {
         description = "Figures. Every answer says how fresh it is; a query with a \
             Consistency-Token counts at least what the token's command wrote."
     ),
-    paths(show_stats, list_sales)
+    paths(show_stats, list_sales),
+    modifiers(&ServerAnswers)
 )]
 pub struct Api;
 

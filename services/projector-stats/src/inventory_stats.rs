@@ -154,6 +154,7 @@ impl ItemStats {
 #[into_params(parameter_in = Query)]
 pub struct StatsQuery {
     /// Also this item's own figures, as `per_sku`.
+    #[param(pattern = "^[^\\u0000]*$")]
     pub sku: Option<String>,
     /// How many best sellers.
     #[serde(default)]

@@ -31,6 +31,8 @@ enum Command {
     Test(commands::test::Args),
     /// Measure the system beside the raw limits of its parts
     Bench(commands::bench::Args),
+    /// Hold every service against its OpenAPI document, with made-up requests
+    Schemathesis(commands::schemathesis::Args),
     /// Check format, boundaries, schemas, documents, lints
     Check(commands::check::Args),
     /// Start Kafka, the registry, PostgreSQL and Redis, or whatever of them is missing
@@ -60,6 +62,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Demo(args) => commands::demo::run(&args),
         Command::Test(args) => commands::test::run(&args),
         Command::Bench(args) => commands::bench::run(&args),
+        Command::Schemathesis(args) => commands::schemathesis::run(&args),
         Command::Check(args) => commands::check::run(&args),
         Command::Up(args) => commands::up::run(&args),
         Command::Down(args) => commands::down::run(&args),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::InvalidValue;
+use super::{InvalidValue, texts::is_plain};
 use crate::command::{FieldValue, InvalidFields, Shape};
 
 const MUST_BE_UUID: InvalidValue =
@@ -101,13 +101,20 @@ impl From<CustomerId> for StreamId {
     }
 }
 
+/// What [`is_plain`] asks of a name that is taken as it is, blanks and all.
+const PLAIN_BYTES: &str = r"^[^\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]+$";
+
 impl FieldValue for StreamId {
     const SHAPE: Shape =
-        Shape::Text { min_length: 1, max_length: MAX_STREAM_ID_BYTES, pattern: None };
+        Shape::Text { min_length: 1, max_length: MAX_STREAM_ID_BYTES, pattern: Some(PLAIN_BYTES) };
 
     fn read(value: &Value) -> Result<Self, InvalidFields> {
-        value.as_str().and_then(|text| Self::parse(text).ok()).ok_or_else(|| {
-            InvalidFields::whole("must be a text of 1 to 128 bytes without control characters")
+        let text = value.as_str().filter(|text| is_plain(text));
+        text.and_then(|text| Self::parse(text).ok()).ok_or_else(|| {
+            InvalidFields::whole(
+                "must be a text of 1 to 128 bytes without control characters, bidirectional ones \
+                 included, and with at most 30 combining marks in a row",
+            )
         })
     }
 }

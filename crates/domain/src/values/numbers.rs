@@ -6,6 +6,20 @@ use serde_json::Value;
 use super::{InvalidValue, MAX_TOTAL, MAX_UNIT_PRICE_CENTS, MAX_UNITS};
 use crate::command::{FieldValue, InvalidFields, Shape};
 
+/// A JSON number without a fraction, also when it is written with one, as some languages do: 131.0
+/// is an integer to JSON Schema, and so to the published description. Beyond 2^53 such a number may
+/// be another than was meant, and minus zero is no number of anything.
+fn whole(value: &Value) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
+    value.as_i64().or_else(|| {
+        let number = value.as_f64()?;
+        let is_minus_zero = number == 0.0 && number.is_sign_negative();
+        let fits = number.fract() == 0.0 && number.abs() < EXACT && !is_minus_zero;
+        #[allow(clippy::cast_possible_truncation)] // it has neither a fraction nor too many digits
+        fits.then_some(number as i64)
+    })
+}
+
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident, $minimum:expr, $maximum:expr, $must:literal) => {
         $(#[$doc])*
@@ -42,7 +56,7 @@ macro_rules! number {
             const SHAPE: Shape = Shape::Integer { minimum: $minimum, maximum: $maximum };
 
             fn read(value: &Value) -> Result<Self, InvalidFields> {
-                let number = value.as_i64().ok_or(InvalidValue($must));
+                let number = whole(value).ok_or(InvalidValue($must));
                 number.and_then(Self::try_from).map_err(InvalidFields::from)
             }
         }

@@ -46,6 +46,11 @@ fn every_number_is_refused_just_outside_its_published_limits_and_taken_on_them()
 }
 
 #[test]
+fn h16_every_text_is_refused_that_does_not_look_like_what_it_holds() {
+    WIRE.every_text_is_refused_that_does_not_look_like_what_it_holds();
+}
+
+#[test]
 fn every_text_is_refused_when_blank_or_longer_than_published() {
     WIRE.every_text_is_refused_when_blank_or_longer_than_published();
 }

@@ -68,6 +68,11 @@ fn every_number_is_refused_just_outside_its_published_limits_and_taken_on_them()
 }
 
 #[test]
+fn h16_every_text_is_refused_that_does_not_look_like_what_it_holds() {
+    WIRE.every_text_is_refused_that_does_not_look_like_what_it_holds();
+}
+
+#[test]
 fn every_text_is_refused_when_blank_or_longer_than_published() {
     WIRE.every_text_is_refused_when_blank_or_longer_than_published();
 }
@@ -82,7 +87,10 @@ fn everything_that_is_wrong_is_told_at_once() {
     let data = json!({"quantity": 0, "country": 7, "colour": "red", "occurred_at": "yesterday"});
     let expected = [
         ("/quantity", "must be a whole number from 1 to 1000000000"),
-        ("/country", "must be a text of 1 to 60 characters without control characters"),
+        (
+            "/country",
+            "must be a text of 1 to 60 characters without control characters, bidirectional ones included, and with at most 30 combining marks in a row",
+        ),
         ("/occurred_at", "must be an RFC 3339 time such as 2026-01-31T08:30:00Z"),
         ("/colour", "is not a field of this command"),
     ];

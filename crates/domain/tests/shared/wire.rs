@@ -84,6 +84,12 @@ impl Wire {
                 assert_eq!(read(json!(number)), taken, "{field} = {number}");
             }
             assert!(!read(parse("18446744073709551615")), "{field}"); // fits no i64
+            for whole in ["1.0", "1e0", "10e-1"] {
+                assert!(read(parse(whole)), "{field} = {whole}");
+            }
+            for other in ["-0", "-0.0", "1.5", "9007199254740993.0", "1e300"] {
+                assert!(!read(parse(other)), "{field} = {other}");
+            }
         });
     }
 
@@ -95,6 +101,23 @@ impl Wire {
             }
             // The name of a stream is taken as it is, blanks and all; every other text is trimmed.
             assert_eq!(read(json!("  ")), field.ends_with(" sku"), "{field} is blank");
+        });
+    }
+
+    pub fn every_text_is_refused_that_does_not_look_like_what_it_holds(&self) {
+        let pile =
+            |marks: usize| format!("a@{}", "e\u{301}".to_owned() + &"\u{301}".repeat(marks - 1));
+        self.each_field(|read, field, shape| {
+            let Shape::Text { max_length, .. } = shape else { return };
+            for control in ['\u{202e}', '\u{2066}', '\u{2069}', '\u{85}', '\u{7f}', '\u{0}'] {
+                assert!(!read(json!(format!("a@b{control}"))), "{field} {control:?}");
+            }
+            if max_length > 31 {
+                assert!(read(json!(pile(30))), "{field}: 30 marks");
+                assert!(!read(json!(pile(31))), "{field}: 31 marks");
+            }
+            let pattern = matches!(shape, Shape::Text { pattern: Some(_), .. });
+            assert!(pattern || max_length < 31, "{field} is published without its pattern");
         });
     }
 

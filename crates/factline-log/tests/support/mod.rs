@@ -215,6 +215,16 @@ impl Decide<PackAll> for Parcel {
     }
 }
 
+/// A command whose decision has a defect.
+#[derive(Debug, Clone, Copy)]
+pub struct TearBelt;
+
+impl Decide<TearBelt> for Parcel {
+    fn decide(&self, _command: &TearBelt, _at: Moment) -> Result<Vec<ParcelEvent>, ParcelRefusal> {
+        panic!("the belt is torn, as this test wants it")
+    }
+}
+
 /// Fails unless positions are 1, 2, 3 … in every partition, versions 1, 2, 3 … in every stream,
 /// and nothing was recorded earlier than what stands before it.
 pub fn assert_dense_events(events: &[Recorded<ParcelEvent>]) {

@@ -9,6 +9,7 @@ use axum::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use super::{escaped, field_named_by, pointer, readable, scan};
 use crate::{Problem, http::BodyFault};
@@ -113,6 +114,18 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let at = pointer(error.path());
+        misfit(&at, &error.inner().to_string())
+    })
+}
+
+/// Takes a JSON value as a `T`, or says what is wrong and where as [`Json`] does: for bodies whose
+/// type is known only after a look at them.
+///
+/// # Errors
+/// 400 for an unknown field, 422 for what else does not fit.
+pub fn fitting<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
         let at = pointer(error.path());
         misfit(&at, &error.inner().to_string())
     })

@@ -7,7 +7,7 @@ mod scan;
 mod uri;
 
 pub use headers::{ConsistencyTokens, IdempotencyKey, IfMatch};
-pub use json::Json;
+pub use json::{Json, fitting};
 pub use uri::{Path, Query};
 
 use serde_path_to_error::{Path as SerdePath, Segment};
@@ -26,7 +26,9 @@ fn pointer(path: &SerdePath) -> String {
     })
 }
 
-fn escaped(key: &str) -> String {
+/// A key as it stands in a JSON pointer (RFC 6901, 3).
+#[must_use]
+pub fn escaped(key: &str) -> String {
     if key.contains(['~', '/']) {
         key.replace('~', "~0").replace('/', "~1")
     } else {

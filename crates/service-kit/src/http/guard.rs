@@ -17,7 +17,14 @@ use futures::FutureExt;
 use http::{HeaderMap, Version, header};
 use tracing::Instrument;
 
-use super::{HttpSettings, InFlight, Routes, body::GuardedBody, wire};
+use super::{
+    HttpSettings, InFlight, Routes,
+    body::GuardedBody,
+    cors::Cors,
+    deadline::Deadline,
+    rate::{Peer, RateLimit},
+    wire,
+};
 use crate::{Problem, RequestContext};
 
 #[derive(Clone)]
@@ -27,6 +34,8 @@ struct Guard {
     max_uri_bytes: usize,
     max_body_bytes: usize,
     in_flight: InFlight,
+    rate: Option<RateLimit>,
+    cors: Option<Cors>,
 }
 
 /// The routes with the guard before each of them and before the answer to unknown paths.
@@ -40,6 +49,8 @@ pub(super) fn guarded(routes: Routes, settings: &HttpSettings) -> Router {
             settings.max_in_flight,
             Duration::from_millis(settings.queue_wait_ms),
         ),
+        rate: RateLimit::of(settings),
+        cors: Cors::of(settings),
     };
     routes.into_router().layer(from_fn_with_state(guard, pass))
 }
@@ -55,6 +66,7 @@ async fn pass(State(guard): State<Guard>, request: Request, next: Next) -> Respo
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let http2 = request.version() == Version::HTTP_2;
+    let cors = guard.cors.clone().map(|cors| cors.permitted(request.headers()));
     let answer = async {
         match problem {
             Some(problem) => problem.into_response(),
@@ -63,6 +75,9 @@ async fn pass(State(guard): State<Guard>, request: Request, next: Next) -> Respo
     };
     let mut response = context.clone().scope(answer).instrument(span).await;
     context.write_headers(response.headers_mut());
+    if let Some(origin) = cors {
+        Cors::permit(origin, response.headers_mut());
+    }
     if http2 {
         response.headers_mut().remove(header::CONNECTION); // HTTP/2 forbids it
     }
@@ -83,8 +98,19 @@ fn is_usual(method: &http::Method) -> bool {
 
 async fn answer(guard: Guard, request: Request, next: Next) -> Result<Response, Problem> {
     guard.check_head(&request)?;
+    if let (Some(rate), Some(peer)) = (&guard.rate, request.extensions().get::<Peer>()) {
+        rate.admit(*peer, tokio::time::Instant::now())?;
+    }
+    if let Some(permission) = guard.cors.as_ref().and_then(|cors| cors.preflight(&request)) {
+        return Ok(permission);
+    }
+    let callers = Deadline::of(request.headers())?;
     let _slot = guard.in_flight.enter().await?;
-    let deadline = tokio::time::Instant::now() + guard.body_read_timeout;
+    let latest = tokio::time::Instant::now() + guard.body_read_timeout;
+    let deadline = match callers {
+        Some(callers) => callers.left()?.min(latest), // it may have passed while the request waited
+        None => latest,
+    };
     let request = request.map(|body| {
         if body.is_end_stream() {
             return body;

@@ -2,10 +2,14 @@
 //! that keeps one caller from taking the service away from the others.
 
 mod accept;
+mod answers;
 mod body;
+mod cors;
+mod deadline;
 mod docs;
 mod guard;
 mod in_flight;
+mod rate;
 mod routes;
 mod server;
 mod wire;
@@ -14,6 +18,7 @@ use std::net::SocketAddr;
 
 use serde::Deserialize;
 
+pub use answers::ServerAnswers;
 pub(crate) use body::BodyFault;
 pub use docs::openapi_routes;
 pub use in_flight::InFlight;
@@ -52,6 +57,20 @@ pub struct HttpSettings {
     pub max_in_flight: usize,
     /// How long a request may wait for its turn.
     pub queue_wait_ms: u64,
+    /// Requests of one client; 0 means no limit.
+    pub client_requests_per_minute: u32,
+    /// Of these, as many as may come at once.
+    pub client_burst_requests: u32,
+    /// Whose pages a browser lets read the answers.
+    pub cors_allowed_origins: Vec<String>,
+}
+
+impl HttpSettings {
+    /// The same for operators: their probes and scrapers are few and known, and no browser's page
+    /// has any business there.
+    pub(crate) fn for_operators(&self) -> Self {
+        Self { client_requests_per_minute: 0, cors_allowed_origins: Vec::new(), ..self.clone() }
+    }
 }
 
 impl Validate for HttpSettings {
@@ -71,9 +90,19 @@ impl Validate for HttpSettings {
             within("max_body_bytes", self.max_body_bytes, 1..=1 << 30),
             within("max_in_flight", self.max_in_flight, 1..=MANY),
             within("queue_wait_ms", self.queue_wait_ms, 0..=HOUR_MS),
+            within("client_burst_requests", self.client_burst_requests, 1..=1_000_000),
+            self.origins(),
         ]
         .into_iter()
         .flatten()
         .collect()
+    }
+}
+
+impl HttpSettings {
+    fn origins(&self) -> Option<SettingsProblem> {
+        let wrong = self.cors_allowed_origins.iter().find(|origin| !cors::is_origin(origin))?;
+        let detail = format!("{wrong:?} is no origin such as \"https://shop.example\"");
+        Some(SettingsProblem::new("cors_allowed_origins", detail))
     }
 }

@@ -4,6 +4,7 @@
 use std::{
     convert::Infallible,
     io,
+    net::SocketAddr,
     pin::pin,
     sync::{
         Arc,
@@ -30,6 +31,7 @@ use tower::ServiceExt;
 use super::{
     HttpSettings, Routes,
     guard::guarded,
+    rate::Peer,
     wire::{AmbiguousLength, MAX_HEAD_BYTES, Wire},
 };
 
@@ -73,8 +75,9 @@ pub async fn serve(
             () = stop.cancelled() => break,
             Some(_) = connections.join_next() => {}
             (accepted, slot) = accept(&listener, &slots) => match accepted {
-                Ok(stream) => {
-                    connections.spawn(server.clone().connection(stream, slot, stop.clone()));
+                Ok((stream, peer)) => {
+                    let peer = Peer(peer.ip());
+                    connections.spawn(server.clone().connection(stream, peer, slot, stop.clone()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -92,9 +95,9 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
-) -> (io::Result<TcpStream>, Option<OwnedSemaphorePermit>) {
+) -> (io::Result<(TcpStream, SocketAddr)>, Option<OwnedSemaphorePermit>) {
     let slot = slots.clone().acquire_owned().await.ok(); // the semaphore is never closed
-    (listener.accept().await.map(|(stream, _peer)| stream), slot)
+    (listener.accept().await, slot)
 }
 
 fn builder(settings: &HttpSettings) -> Builder<TokioExecutor> {
@@ -167,6 +170,7 @@ impl Server {
     async fn connection(
         self: Arc<Self>,
         stream: TcpStream,
+        peer: Peer,
         _slot: Option<OwnedSemaphorePermit>,
         stop: CancellationToken,
     ) {
@@ -177,6 +181,7 @@ impl Server {
         let (raw_head, activity) = (wire.raw_head(), Arc::new(Activity::default()));
         let service = service_fn(|mut request: hyper::Request<Incoming>| {
             let requesting = Requesting::begin(&activity);
+            request.extensions_mut().insert(peer);
             if raw_head.is_ambiguous(request.version(), request.headers()) {
                 request.extensions_mut().insert(AmbiguousLength);
             }

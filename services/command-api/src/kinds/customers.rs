@@ -1,7 +1,7 @@
 //! The customers. Their commands need nothing but themselves.
 
 use domain::{
-    command::{CommandSpec, FieldValue, InvalidFields, ReadError, Stated},
+    command::{CommandSpec, FieldValue, InvalidFields, ReadError, Shape, Stated},
     customer::{Customer, CustomerCommand},
     values::CustomerId,
 };
@@ -19,6 +19,7 @@ impl Kind for Customer {
 
     const ID: &'static str = "customer_id";
     const ID_DOC: &'static str = "The customer: a UUID.";
+    const ID_SHAPE: Shape = <CustomerId as FieldValue>::SHAPE;
     const CREATING: &'static [&'static str] = &["customer.register_customer"];
     const UNKNOWN: &'static str = "unknown_customer";
     const SPECS: &'static [CommandSpec] = CustomerCommand::SPECS;

@@ -1,7 +1,7 @@
 //! The inventory's items. Their commands need nothing but themselves.
 
 use domain::{
-    command::{CommandSpec, FieldValue, InvalidFields, ReadError, Stated},
+    command::{CommandSpec, FieldValue, InvalidFields, ReadError, Shape, Stated},
     inventory::{InventoryCommand, Item, KnownItem},
 };
 use factline_core::StreamId;
@@ -18,6 +18,7 @@ impl Kind for Item {
 
     const ID: &'static str = "sku";
     const ID_DOC: &'static str = "The item: 1 to 128 bytes without control characters.";
+    const ID_SHAPE: Shape = <StreamId as FieldValue>::SHAPE;
     const CREATING: &'static [&'static str] = &[]; // an item's name is its owner's
     const UNKNOWN: &'static str = "unknown_item";
     const SPECS: &'static [CommandSpec] = InventoryCommand::SPECS;

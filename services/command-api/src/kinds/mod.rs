@@ -7,7 +7,7 @@ mod orders;
 
 use std::{future::Future, sync::Arc};
 
-use domain::command::{CommandSpec, InvalidFields, ReadError, Stated};
+use domain::command::{CommandSpec, InvalidFields, ReadError, Shape, Stated};
 use factline_codec::Codec;
 use factline_core::{Aggregate, Decide, StreamId};
 use factline_log::Lanes;
@@ -28,6 +28,8 @@ pub(crate) trait Kind: Aggregate + Decide<Self::Informed> {
     const ID: &'static str;
     /// What the id is, for the published description.
     const ID_DOC: &'static str;
+    /// What it may hold, for the same.
+    const ID_SHAPE: Shape;
     /// The commands that make a stream whose id the caller may leave out: it is then derived from
     /// the request's key, so that a retry meets itself.
     const CREATING: &'static [&'static str];

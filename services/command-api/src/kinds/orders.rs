@@ -2,7 +2,7 @@
 //! streams' own lanes: the newest state that there is, and no table of another service.
 
 use domain::{
-    command::{CommandSpec, FieldValue, InvalidFields, ReadError, Stated},
+    command::{CommandSpec, FieldValue, InvalidFields, ReadError, Shape, Stated},
     order::{Facts, Informed, KnownOrder, Order, OrderCommand, Questions, Quote},
     values::{CustomerId, EventId, OrderId},
 };
@@ -21,6 +21,7 @@ impl Kind for Order {
 
     const ID: &'static str = "order_id";
     const ID_DOC: &'static str = "The order: a UUID.";
+    const ID_SHAPE: Shape = <OrderId as FieldValue>::SHAPE;
     const CREATING: &'static [&'static str] = &["order.create_order", "order.place_order"];
     const UNKNOWN: &'static str = "unknown_order";
     const SPECS: &'static [CommandSpec] = OrderCommand::SPECS;

@@ -20,11 +20,11 @@ mod play;
 mod queue;
 mod report;
 mod requests;
-mod services;
+pub(crate) mod services;
 mod settings;
 mod summary;
 mod system;
-mod webhooks;
+pub(crate) mod webhooks;
 
 use std::fmt;
 use std::fs;

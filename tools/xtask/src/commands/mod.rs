@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod demo;
 pub(crate) mod down;
 pub(crate) mod logs;
+pub(crate) mod schemathesis;
 pub(crate) mod status;
 pub(crate) mod test;
 pub(crate) mod up;

@@ -26,7 +26,7 @@ use service_kit::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::Notify,
     task::JoinHandle,
     time::timeout,
@@ -158,6 +158,11 @@ impl Server {
 
     pub async fn connect(&self) -> Connection {
         Connection { stream: TcpStream::connect(self.address).await.unwrap(), read: Vec::new() }
+    }
+
+    /// From an address that the socket is bound to.
+    pub async fn connect_from(&self, socket: TcpSocket) -> Connection {
+        Connection { stream: socket.connect(self.address).await.unwrap(), read: Vec::new() }
     }
 
     /// Sends one request as it stands and reads one answer.
