@@ -93,10 +93,15 @@ pub(crate) fn decide<A: Aggregate>(
     commands: &[&Command<A>],
     codec: &Codec<A::Event>,
 ) -> Decided<A> {
-    let mut decided = Decided { answers: Vec::new(), events: Vec::new(), after: start.clone() };
+    let mut decided = Decided {
+        answers: Vec::with_capacity(commands.len()),
+        events: Vec::with_capacity(commands.len()),
+        after: start.clone(),
+    };
     let mut keys = HashSet::new();
     for (index, command) in commands.iter().enumerate() {
-        let answer = if keys.insert(command.key) {
+        let is_first = commands.len() == 1 || keys.insert(command.key);
+        let answer = if is_first {
             let attempt = || decide_one(&mut decided, index, command, codec);
             catch_unwind(AssertUnwindSafe(attempt)).unwrap_or_else(|_logged_by_the_panic_hook| {
                 decided.take_back(index, start);

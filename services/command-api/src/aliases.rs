@@ -6,7 +6,7 @@ use axum::{
 };
 use domain::inventory::{Item, KnownItem};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use service_kit::{
     Problem,
     extract::{Json, Query},
@@ -25,9 +25,7 @@ pub(crate) async fn sell(State(app): State<App>, request: Request) -> Result<Res
     let Json(body) = Json::<Value>::from_request(Request::from_parts(parts, body), &()).await?;
     let done = execute::<Item>(&app, "inventory.sell_item", object(body)?, headers).await?;
     let remaining = Item::known(&done.state).map_or(0, KnownItem::available);
-    let mut members = Map::new();
-    members.insert("remaining".into(), json!(remaining));
-    answer::done_with(&done, true, members)
+    Ok(answer::done_with(&done, true, Some(remaining)))
 }
 
 /// `?sku=` of the history's alias.

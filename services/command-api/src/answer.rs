@@ -1,35 +1,35 @@
 //! What a caller is told: a command's events, or why there are none.
 
+use std::sync::Arc;
+
 use axum::response::{IntoResponse, Response};
-use factline_codec::event_to_json;
-use factline_core::{Aggregate, DomainEvent, Fault, Recorded, Refusal, RefusalKind};
+use chrono::{DateTime, Utc};
+use factline_codec::EventData;
+use factline_core::{
+    Aggregate, DomainEvent, Fault, Position, Recorded, Refusal, RefusalKind, Version,
+};
 use factline_log::{CommandFault, Done};
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 use service_kit::{Problem, extract::Json};
+use uuid::Uuid;
 
 const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// A command that was carried out: its stream's version, and the events it caused.
-///
-/// # Errors
-/// An event does not become JSON, which no event of ours does.
-pub(crate) fn done<A: Aggregate>(done: &Done<A>, creates: bool) -> Result<Response, Problem> {
-    done_with(done, creates, Map::new())
+pub(crate) fn done<A: Aggregate>(done: &Done<A>, creates: bool) -> Response {
+    done_with(done, creates, None)
 }
 
-/// The same with further members in the body.
-///
-/// # Errors
-/// As [`done`].
+/// The same, and what remains of an item.
 pub(crate) fn done_with<A: Aggregate>(
     done: &Done<A>,
     creates: bool,
-    members: Map<String, Value>,
-) -> Result<Response, Problem> {
-    let mut body = members;
-    body.extend(told(done)?);
+    remaining: Option<i64>,
+) -> Response {
+    let body = Told { remaining, ..Told::of(done) };
     let mut response = (status(done, creates), Json(body)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::ETAG, text(format!("\"{}\"", done.version)));
@@ -39,19 +39,23 @@ pub(crate) fn done_with<A: Aggregate>(
     if done.replayed {
         headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
     }
-    Ok(response)
+    response
 }
 
 /// A command that was carried out as one outcome of a list, which has no headers of its own: the
 /// token stands in it.
 ///
 /// # Errors
-/// As [`done`].
+/// An event does not become JSON, which no event of ours does.
 pub(crate) fn outcome<A: Aggregate>(done: &Done<A>) -> Result<Value, Problem> {
+    let told = serde_json::to_value(Told::of(done)).map_err(|error| {
+        tracing::error!(%error, "an event does not become json");
+        Problem::internal()
+    })?;
     let mut outcome = json!({
         "status": status(done, false).as_u16(),
         "replayed": done.replayed,
-        "done": told(done)?,
+        "done": told,
     });
     if let Some(token) = done.token() {
         outcome["consistency_token"] = json!(token.to_string());
@@ -59,17 +63,60 @@ pub(crate) fn outcome<A: Aggregate>(done: &Done<A>) -> Result<Value, Problem> {
     Ok(outcome)
 }
 
-/// What a command that was carried out did, as members of a body.
-///
-/// # Errors
-/// As [`done`].
-pub(crate) fn told<A: Aggregate>(done: &Done<A>) -> Result<Map<String, Value>, Problem> {
-    let events: Vec<Value> =
-        done.events.iter().map(|recorded| event(recorded)).collect::<Result<_, _>>()?;
-    Ok(Map::from_iter([
-        ("version".into(), json!(done.version)),
-        ("events".into(), Value::Array(events)),
-    ]))
+/// What a command that was carried out did, as a body. Written without a tree of JSON values in
+/// between, which took a fifth of a command's whole work.
+#[derive(Serialize)]
+#[serde(bound = "")]
+pub(crate) struct Told<'d, A: Aggregate> {
+    events: Events<'d, A::Event>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remaining: Option<i64>,
+    version: Version,
+}
+
+impl<'d, A: Aggregate> Told<'d, A> {
+    pub(crate) fn of(done: &'d Done<A>) -> Self {
+        Self { events: Events(&done.events), remaining: None, version: done.version }
+    }
+}
+
+struct Events<'d, E>(&'d [Arc<Recorded<E>>]);
+
+impl<E: DomainEvent> Serialize for Events<'_, E> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|recorded| Event::of(recorded)))
+    }
+}
+
+#[derive(Serialize)]
+#[serde(bound = "E: DomainEvent")]
+struct Event<'d, E> {
+    data: EventData<'d, E>,
+    event_id: Uuid,
+    event_type: &'d str,
+    occurred_at: DateTime<Utc>,
+    partition: i32,
+    position: Position,
+    recorded_at: DateTime<Utc>,
+    stream_id: &'d str,
+    version: Version,
+}
+
+impl<'d, E> Event<'d, E> {
+    fn of(recorded: &'d Recorded<E>) -> Self {
+        let envelope = &recorded.envelope;
+        Self {
+            data: EventData(&recorded.event),
+            event_id: envelope.event_id,
+            event_type: &envelope.event_type,
+            occurred_at: envelope.occurred_at,
+            partition: envelope.partition,
+            position: envelope.position,
+            recorded_at: envelope.recorded_at,
+            stream_id: envelope.stream_id.as_str(),
+            version: envelope.version,
+        }
+    }
 }
 
 pub(crate) fn status<A: Aggregate>(done: &Done<A>, creates: bool) -> StatusCode {
@@ -78,25 +125,6 @@ pub(crate) fn status<A: Aggregate>(done: &Done<A>, creates: bool) -> StatusCode 
 
 fn text(ascii: String) -> HeaderValue {
     HeaderValue::try_from(ascii).unwrap_or(HeaderValue::from_static(""))
-}
-
-fn event<E: DomainEvent>(recorded: &Recorded<E>) -> Result<Value, Problem> {
-    let envelope = &recorded.envelope;
-    let data = event_to_json(&recorded.event).map_err(|error| {
-        tracing::error!(%error, "an event does not become json");
-        Problem::internal()
-    })?;
-    Ok(json!({
-        "event_id": envelope.event_id,
-        "event_type": envelope.event_type,
-        "stream_id": envelope.stream_id,
-        "version": envelope.version,
-        "partition": envelope.partition,
-        "position": envelope.position,
-        "occurred_at": envelope.occurred_at,
-        "recorded_at": envelope.recorded_at,
-        "data": data,
-    }))
 }
 
 /// The problem document of a command that was not carried out.

@@ -115,7 +115,7 @@ async fn one<A: Kind>(
     let done =
         execute::<A>(app, &named.command, data_of::<A>(named.stream_id, named.data), headers);
     let done = done.await?;
-    Ok(CarriedOut { outcome: answer::outcome(&done)?, answer: answer::done(&done, false)? })
+    Ok(CarriedOut { outcome: answer::outcome(&done)?, answer: answer::done(&done, false) })
 }
 
 fn named(command: Value) -> Result<Named, Problem> {
@@ -186,7 +186,7 @@ where
     let sequence = Sequence { steps, refused_at: refused_at.clone() };
     let command = headers.command(stream, print, occurred_at, sequence);
     match A::store(app).lanes.execute(command).await {
-        Ok(done) => answer::done(&done, false),
+        Ok(done) => Ok(answer::done(&done, false)),
         Err(CommandFault::Refused(refusal)) => {
             let index = refused_at.load(Ordering::Relaxed);
             Err(problem_of(CommandFault::Refused(refusal)).with("index", index))

@@ -40,7 +40,7 @@ pub(crate) async fn run<A: Kind>(
     };
     data.extend(path);
     let done = execute::<A>(&app, name, data, headers).await?;
-    answer::done(&done, route.creates)
+    Ok(answer::done(&done, route.creates))
 }
 
 /// What a command's request says beside its data.
@@ -243,7 +243,7 @@ fn unknown_fields(fields: &[FieldSpec], data: &Map<String, Value>) -> Vec<String
             || vec![String::new()], // the member itself
             |field| unknown_within(field.shape, value),
         );
-        under(&escaped(name), unknown)
+        under(|| escaped(name), unknown)
     };
     data.iter().flat_map(of_member).collect()
 }
@@ -256,7 +256,7 @@ fn unknown_within(shape: Shape, value: &Value) -> Vec<String> {
         Shape::List { of, .. } => {
             let values = value.as_array().map(Vec::as_slice).unwrap_or_default();
             let of_value = |(index, value): (usize, &Value)| {
-                under(&index.to_string(), unknown_within(*of, value))
+                under(|| index.to_string(), unknown_within(*of, value))
             };
             values.iter().enumerate().flat_map(of_value).collect()
         }
@@ -270,8 +270,8 @@ fn unknown_within(shape: Shape, value: &Value) -> Vec<String> {
 }
 
 /// The pointers, seen from the object or the list that holds what they point into.
-fn under(token: &str, pointers: Vec<String>) -> Vec<String> {
-    pointers.into_iter().map(|pointer| format!("/{token}{pointer}")).collect()
+fn under(token: impl Fn() -> String, pointers: Vec<String>) -> Vec<String> {
+    pointers.into_iter().map(|pointer| format!("/{}{pointer}", token())).collect()
 }
 
 pub(crate) fn unknown_command() -> Problem {

@@ -3,6 +3,7 @@
 
 use std::{
     panic::AssertUnwindSafe,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -27,7 +28,6 @@ use super::{
 };
 use crate::{Problem, RequestContext};
 
-#[derive(Clone)]
 struct Guard {
     body_read_timeout: Duration,
     max_header_bytes: usize,
@@ -52,10 +52,10 @@ pub(super) fn guarded(routes: Routes, settings: &HttpSettings) -> Router {
         rate: RateLimit::of(settings),
         cors: Cors::of(settings),
     };
-    routes.into_router().layer(from_fn_with_state(guard, pass))
+    routes.into_router().layer(from_fn_with_state(Arc::new(guard), pass))
 }
 
-async fn pass(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let (context, problem) = RequestContext::from_headers(request.headers());
     let span = tracing::info_span!(
@@ -96,7 +96,7 @@ fn is_usual(method: &http::Method) -> bool {
     matches!(method.as_str(), "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS")
 }
 
-async fn answer(guard: Guard, request: Request, next: Next) -> Result<Response, Problem> {
+async fn answer(guard: Arc<Guard>, request: Request, next: Next) -> Result<Response, Problem> {
     guard.check_head(&request)?;
     if let (Some(rate), Some(peer)) = (&guard.rate, request.extensions().get::<Peer>()) {
         rate.admit(*peer, tokio::time::Instant::now())?;
