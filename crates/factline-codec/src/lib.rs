@@ -13,6 +13,7 @@
 mod admission;
 mod codec;
 mod fault;
+mod folder;
 mod frame;
 mod json;
 mod registry;
@@ -20,9 +21,10 @@ mod schema;
 
 pub use codec::{Codec, Encoded};
 pub use fault::CodecFault;
+pub use folder::{RELEASE_RECORD, SchemaFolder, SchemaVersion};
 pub use frame::{frame, unframe};
 pub use json::{EventData, decode_to_json, event_to_json};
-pub use registry::{Registry, RegistrySettings};
+pub use registry::{FULL_TRANSITIVE, Registered, Registry, RegistrySettings};
 pub use schema::{StoredEvent, WriterSchema, subject};
 
 /// The largest datum, in bytes: what a decoder may be asked to hold. A command whose event would

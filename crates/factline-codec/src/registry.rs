@@ -13,6 +13,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::WriterSchema;
 
+mod subjects;
+
+pub use subjects::Registered;
+
+/// The compatibility of every subject of ours: any version reads, and is read by, every other.
+pub const FULL_TRANSITIVE: &str = "FULL_TRANSITIVE";
+
 /// Section `[registry]`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -79,10 +86,14 @@ impl Registry {
         }
     }
 
-    async fn require_compatibility(&self, subject: &str) -> Result<(), Fault> {
+    /// Sets a subject's compatibility to [`FULL_TRANSITIVE`], whatever it was.
+    ///
+    /// # Errors
+    /// Transient when the registry does not answer; fatal when it refuses us.
+    pub async fn require_compatibility(&self, subject: &str) -> Result<(), Fault> {
         const DOING: &str = "setting a subject's compatibility";
         let url = format!("{}/config/{subject}", self.url);
-        let body = serde_json::json!({ "compatibility": "FULL_TRANSITIVE" });
+        let body = serde_json::json!({ "compatibility": FULL_TRANSITIVE });
         let answer = self.http.put(url).json(&body).send().await;
         match answer.and_then(reqwest::Response::error_for_status) {
             Ok(_) => Ok(()),

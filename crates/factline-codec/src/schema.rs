@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use apache_avro::{
-    Schema, reader::datum::GenericDatumReader, schema_compatibility::SchemaCompatibility,
+    Schema,
+    reader::datum::GenericDatumReader,
+    schema_compatibility::{Compatibility, SchemaCompatibility},
     types::Value,
 };
 use bytes::Bytes;
@@ -69,9 +71,23 @@ impl WriterSchema {
     /// # Errors
     /// [`CodecFault::Incompatible`].
     pub fn check_compatible(&self, other: &Self) -> Result<(), CodecFault> {
-        SchemaCompatibility::mutual_read(self.schema, other.schema)
-            .map(|_| ())
-            .map_err(|error| CodecFault::Incompatible(error.to_string()))
+        self.check_reads(other)?;
+        other.check_reads(self)
+    }
+
+    /// Whether this version reads whatever `writer` may have written.
+    ///
+    /// # Errors
+    /// [`CodecFault::Incompatible`], also when it reads some of it only: a registry refuses that too,
+    /// and an event that happens to be the other kind is poison.
+    pub fn check_reads(&self, writer: &Self) -> Result<(), CodecFault> {
+        match SchemaCompatibility::can_read(writer.schema, self.schema) {
+            Ok(Compatibility::Full) => Ok(()),
+            Ok(Compatibility::Partial) => Err(CodecFault::Incompatible(
+                "some values have no place in the reader's type".into(),
+            )),
+            Err(error) => Err(CodecFault::Incompatible(error.to_string())),
+        }
     }
 
     pub(crate) fn schema(&self) -> &'static Schema {

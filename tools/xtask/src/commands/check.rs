@@ -6,6 +6,7 @@ mod benchmarks;
 mod boundaries;
 mod dependencies;
 mod documents;
+mod released;
 mod schemas;
 mod sizes;
 mod tree;
@@ -44,6 +45,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     report("boundaries", boundaries::problems(&tree));
     report("dependencies", dependencies::problems(&dependencies::read()?));
     report("schemas", schemas::problems(&tree, &schemas::committed()?));
+    report("released schemas", released::problems(&tree, &released::ever_recorded()?));
     report("documents", documents::problems(&tree));
     report("benchmarks", benchmarks::problems(&tree));
     let sizes = sizes::of(&tree);

@@ -40,8 +40,13 @@ impl Tree {
 
 impl<const N: usize> From<[(&str, &str); N]> for Tree {
     fn from(files: [(&str, &str); N]) -> Tree {
-        let owned = files.map(|(path, text)| (path.to_owned(), text.to_owned()));
-        Tree(BTreeMap::from(owned))
+        Tree::from_iter(files.map(|(path, text)| (path.to_owned(), text.to_owned())))
+    }
+}
+
+impl FromIterator<(String, String)> for Tree {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(files: I) -> Tree {
+        Tree(files.into_iter().collect())
     }
 }
 
