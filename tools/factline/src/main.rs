@@ -1,11 +1,13 @@
 //! `factline`: what an operator asks of the system.
 //!
 //! In flow the addresses of the log, of Kafka and of every service; out flow answers for a person,
-//! or with `--json` for a program. Nothing is ever changed.
+//! or with `--json` for a program. Nothing is
+//! changed, except by a verb that says so and only with `--apply`.
 
 mod dlq;
 mod events;
 mod failure;
+mod schemas;
 mod settings;
 mod sources;
 mod status;
@@ -66,6 +68,9 @@ enum Verb {
     Dlq(dlq::Verb),
     /// Whether store, topic and every projection hold the same events; exit code 1 if not
     Verify(verify::Args),
+    /// The repository's schemas, by themselves and beside a registry's
+    #[command(subcommand)]
+    Schemas(schemas::Verb),
     /// The settings in force, secrets redacted
     Settings,
 }
@@ -92,13 +97,16 @@ fn run(cli: Cli) -> Result<bool, Failure> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
+        if let Verb::Schemas(verb) = &cli.verb {
+            return schemas::run(verb, &loaded.settings).await;
+        }
         let sources = Sources::new(loaded.settings)?;
         match cli.verb {
             Verb::Status(args) => status::run(&args, &sources).await,
             Verb::Events(args) => events::run(&args, &sources).await,
             Verb::Dlq(verb) => dlq::run(&verb, &sources).await,
             Verb::Verify(args) => verify::run(&args, &sources).await,
-            Verb::Settings => Ok(true),
+            Verb::Schemas(_) | Verb::Settings => Ok(true), // answered above
         }
     })
 }

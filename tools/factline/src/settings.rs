@@ -24,6 +24,7 @@ const DEMO: &str = "target/stack/demo/stack.json";
 pub(crate) struct Settings {
     pub(crate) log: Log,
     pub(crate) kafka: Kafka,
+    pub(crate) registry: RegistryAddress,
     /// Admin addresses by service.
     pub(crate) services: BTreeMap<String, String>,
     /// Databases by service.
@@ -41,12 +42,24 @@ pub(crate) struct Log {
 pub(crate) struct Kafka {
     pub(crate) brokers: String,
     pub(crate) group_prefix: String,
+    pub(crate) topic_prefix: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RegistryAddress {
+    pub(crate) url: String,
+    pub(crate) timeout_ms: u64,
 }
 
 impl Validate for Settings {
     fn validate(&self) -> Vec<SettingsProblem> {
-        let problems =
-            [required("log.url", &self.log.url), required("kafka.brokers", &self.kafka.brokers)];
+        let problems = [
+            required("log.url", &self.log.url),
+            required("kafka.brokers", &self.kafka.brokers),
+            required("kafka.topic_prefix", &self.kafka.topic_prefix),
+            required("registry.url", &self.registry.url),
+        ];
         problems.into_iter().flatten().collect()
     }
 }
@@ -96,6 +109,7 @@ fn of_stack(path: &Path) -> Result<Vec<(String, String)>, Failure> {
 fn variables(stack: &StackAddresses) -> Vec<(String, String)> {
     let settings = [
         ("KAFKA__BROKERS", stack.kafka.clone()),
+        ("REGISTRY__URL", stack.registry_url.clone()),
         ("LOG__URL", stack.postgres_url("factline_log")),
         ("DATABASES__PROJECTOR_LIST", stack.postgres_url("factline_list")),
         ("DATABASES__PROJECTOR_STATS", stack.postgres_url("factline_stats")),
