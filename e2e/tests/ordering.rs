@@ -28,6 +28,59 @@ fn types(answer: &Answer) -> Vec<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_order_and_its_customer_come_back_together_by_their_correlation_id() {
+    let system = System::create("flow").await;
+    let api = system.start(Service::CommandApi).await;
+    let client = api.client();
+    let flow = uuid::Uuid::new_v4();
+    let within = async |path: &str, key: &str, body: Value| {
+        let request = client.request(Method::POST, path).header("Idempotency-Key", key);
+        let request = request.header("X-Correlation-Id", flow.to_string());
+        made(&Answer::of(request.json(&body)).await)
+    };
+    add(&client, "71053", "Lantern", 339).await; // of another flow
+    let ada = json!({"name": "Ada", "email": "ada@example.com"});
+    let customer = within("/customers", "c", ada).await;
+    let order = json!({"customer_id": customer, "shipping_address": "Leeds",
+                       "items": [{"sku": "71053", "quantity": 2}]});
+    let order = within("/orders", "o", order).await;
+
+    let path = format!("/history?correlation_id={flow}");
+    let whole = client.get(&path).await;
+    assert_eq!((whole.status, &whole.body["next_cursor"]), (200, &Value::Null), "{whole:?}");
+    let events = whole.body["events"].as_array().unwrap();
+    assert_eq!(
+        types(&whole)[..2],
+        ["factline.customer.CustomerRegistered", "factline.order.OrderCreated"]
+    );
+    let of = |event: &Value, stream: &str, kind: &str| {
+        let topic = event["topic"].as_str().unwrap();
+        event["stream_id"] == stream && topic.ends_with(&format!(".{kind}.v1"))
+    };
+    assert!(of(&events[0], &customer, "customer"), "{events:?}");
+    assert!(events[1..].iter().all(|event| of(event, &order, "order")), "{events:?}");
+    let mut paged = Vec::new();
+    let mut next = client.get(&format!("{path}&limit=1")).await;
+    loop {
+        paged.extend(next.body["events"].as_array().unwrap().clone());
+        let Some(cursor) = next.body["next_cursor"].as_str() else { break };
+        next = client.get(&format!("{path}&limit=1&cursor={cursor}")).await;
+    }
+    assert_eq!(&paged, events);
+    let window = "after=2010-01-01T00:00:00Z&before=2011-01-01T00:00:00Z";
+    let earlier = client.get(&format!("{path}&{window}")).await;
+    assert_eq!(earlier.body["events"], json!([]));
+    for wrong in ["/history", "/history?correlation_id=x"] {
+        assert_eq!(client.get(wrong).await.status, 400, "{wrong}");
+    }
+    for wrong in
+        ["limit=0", "limit=1001", "cursor=x", "cursor=1~1~t~0~0&after=2010-01-01T00:00:00Z"]
+    {
+        assert_eq!(client.get(&format!("{path}&{wrong}")).await.status, 422, "{wrong}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_order_is_placed_paid_shipped_and_delivered_at_the_catalogues_prices() {
     let system = System::create("ordering").await;
     let api = system.start(Service::CommandApi).await;

@@ -3,7 +3,7 @@
 //! Commands flow in through [`Lanes`]: each lane decides a batch of them against the aggregates'
 //! states and appends their events with one call of `log.append`, in one round trip and one commit.
 //! Events flow out through [`LogReader`], by position for the relay, refills and rebuilds, by
-//! stream for history. [`MemoryLog`] is the same to commands without a database, for unit tests.
+//! stream and by business flow for history. [`MemoryLog`] is the same to commands without a database, for unit tests.
 //!
 //! What holds at every moment, whatever crashes: positions of a partition are 1, 2, 3 … in commit
 //! order; versions of a stream are 1, 2, 3 …; a command's events are all there or none; a command
@@ -15,6 +15,7 @@ mod batch;
 mod cache;
 mod command;
 mod connection;
+mod correlated;
 mod decision;
 mod fault;
 mod kind;
@@ -34,6 +35,7 @@ mod snapshot;
 mod stretch;
 
 pub use command::{Command, CommandFault, Done, Fingerprint, fingerprint};
+pub use correlated::{EXAMINED, Flow, FlowPage, Place};
 pub use fault::{Class, class_of, classify};
 pub use lanes::{LaneParts, Lanes};
 pub use load::state_at;

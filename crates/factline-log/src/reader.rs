@@ -17,7 +17,7 @@ use crate::{audit, classify, schemas::SchemaBook};
 #[derive(Clone)]
 pub struct LogReader {
     pool: PgPool,
-    schemas: Arc<SchemaBook>,
+    pub(crate) schemas: Arc<SchemaBook>,
     partitions: Arc<RwLock<HashMap<String, i32>>>,
 }
 

@@ -6,6 +6,7 @@
 mod append;
 mod concurrency;
 mod contract;
+mod flows;
 mod misfits;
 mod outages;
 mod refusals;

@@ -72,12 +72,7 @@ pub(crate) async fn page<A: Kind>(app: &App, id: String, page: Page) -> Result<R
             Err(Problem::invalid_field("after", "must not be negative"))
         }
         Page { at: None, version: None, after, limit } => {
-            let limit = limit.unwrap_or(DEFAULT_LIMIT);
-            if !(1..=MAX_LIMIT).contains(&limit) {
-                let detail = format!("must be 1 to {MAX_LIMIT}");
-                return Err(Problem::invalid_field("limit", detail));
-            }
-            trail::<A>(app, &id, Version(after.unwrap_or(0)), limit).await
+            trail::<A>(app, &id, Version(after.unwrap_or(0)), self::limit(limit)?).await
         }
         Page { version: Some(..1), .. } => {
             Err(Problem::invalid_field("version", "must be at least 1"))
@@ -87,6 +82,18 @@ pub(crate) async fn page<A: Kind>(app: &App, id: String, page: Page) -> Result<R
             "at and version each stand alone; after and limit page through the trail",
         )),
     }
+}
+
+/// Events of one page, as asked for.
+///
+/// # Errors
+/// 422 when it is out of range.
+pub(crate) fn limit(asked: Option<i64>) -> Result<i64, Problem> {
+    let limit = asked.unwrap_or(DEFAULT_LIMIT);
+    if (1..=MAX_LIMIT).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(Problem::invalid_field("limit", format!("must be 1 to {MAX_LIMIT}")))
 }
 
 async fn trail<A: Kind>(
@@ -107,7 +114,7 @@ async fn trail<A: Kind>(
 }
 
 /// When, what, who, and what caused it.
-fn entry(stored: &StoredEvent) -> Result<Value, Problem> {
+pub(crate) fn entry(stored: &StoredEvent) -> Result<Value, Problem> {
     let envelope = &stored.envelope;
     let data = decode_to_json(&stored.schema, &stored.datum)
         .map_err(|error| unreadable(Fault::fatal("decoding an event of a history", error)))?;

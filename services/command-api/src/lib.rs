@@ -4,12 +4,13 @@
 //! the log decides it and appends its events (`factline-log`), and the answer tells what happened
 //! (`answer`). In the same process, woken by
 //! the lanes, the relay sends the log to Kafka (`factline-relay`). History is read from the log
-//! itself (`history`): it is the one question that the write side answers.
+//! itself (`history`, `flow`): it is the one question that the write side answers.
 
 mod aliases;
 mod answer;
 mod batch;
 mod commands;
+mod flow;
 mod history;
 mod kinds;
 mod openapi;

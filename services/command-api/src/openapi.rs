@@ -14,7 +14,10 @@ use serde_json::{Map, Value, json};
 use service_kit::{extract::Json, http::ServerAnswers};
 use utoipa::{Modify, openapi::OpenApi};
 
-use crate::kinds::{CommandRoute, Kind};
+use crate::{
+    flow,
+    kinds::{CommandRoute, Kind},
+};
 
 use components::{by_reference, command_responses, history_responses};
 
@@ -30,6 +33,7 @@ pub fn document() -> OpenApi {
     put_kind::<Customer>(&mut paths);
     put(&mut paths, "/inventory/sell", &Method::POST, sell());
     put(&mut paths, "/inventory/history", &Method::GET, history_alias());
+    put(&mut paths, "/history", &Method::GET, flow::operation(history_responses("Flow")));
     put(&mut paths, "/commands", &Method::POST, commands_by_name());
     put(&mut paths, "/commands", &Method::GET, list_of_commands());
     let document = json!({
@@ -179,7 +183,7 @@ fn history<A: Kind>() -> Value {
         "summary": "The audit trail of a stream; with at or version, its state then.",
         "tags": ["history"],
         "parameters": parameters,
-        "responses": history_responses(),
+        "responses": history_responses("History"),
     })
 }
 
@@ -189,7 +193,7 @@ fn history_alias() -> Value {
         "summary": "The first page of an item's audit trail.",
         "tags": ["reference example"],
         "parameters": [{"name": "sku", "in": "query", "required": true, "schema": shape_schema(Item::ID_SHAPE)}],
-        "responses": history_responses(),
+        "responses": history_responses("History"),
     })
 }
 

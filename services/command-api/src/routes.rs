@@ -9,7 +9,7 @@ use http::Method;
 use service_kit::http::{Routes, openapi_routes};
 
 use crate::{
-    App, aliases, batch, commands, history,
+    App, aliases, batch, commands, flow, history,
     kinds::{CommandRoute, Kind},
     openapi,
 };
@@ -19,6 +19,7 @@ pub(crate) fn all(app: App) -> Routes {
     let router = Router::new()
         .route("/inventory/sell", post(aliases::sell))
         .route("/inventory/history", get(aliases::history))
+        .route("/history", get(flow::of))
         .route("/commands", post(batch::run).get(openapi::commands));
     let router = with::<Item>(router);
     let router = with::<Order>(router);

@@ -4,7 +4,7 @@ use domain::{command::Shape, customer::Customer, inventory::Item, order::Order};
 use serde_json::{Map, Value, json};
 
 use super::{body_schema, id_schema, shape_schema};
-use crate::kinds::Kind;
+use crate::{flow, kinds::Kind};
 
 /// Everything that operations refer to.
 pub(super) fn all() -> Value {
@@ -38,9 +38,9 @@ pub(super) fn command_responses(success: &[&str], done: &str) -> Value {
     by_reference(done.chain(refused))
 }
 
-pub(super) fn history_responses() -> Value {
+pub(super) fn history_responses(told: &str) -> Value {
     let refused = HISTORY_REFUSALS.iter().map(|(status, _)| (*status, refused("History", status)));
-    by_reference([("200", "History".to_owned())].into_iter().chain(refused))
+    by_reference([("200", told.to_owned())].into_iter().chain(refused))
 }
 
 pub(super) fn by_reference<'s>(responses: impl Iterator<Item = (&'s str, String)>) -> Value {
@@ -88,7 +88,7 @@ fn responses() -> Value {
             json!({ "description": "Done", "headers": answer_headers(), "content": json(schema) });
         responses.insert(schema.into(), done);
     }
-    for schema in ["Commands", "History"] {
+    for schema in ["Commands", "History", "Flow"] {
         let told = json!({ "description": "What was asked for", "content": json(schema) });
         responses.insert(schema.into(), told);
     }
@@ -168,6 +168,7 @@ fn schemas() -> Value {
             "version": {"type": "integer", "format": "int64"},
             "state": {"type": "object"},
         }},
+        "Flow": flow::schema(),
         "Problem": {"type": "object", "required": ["type", "title", "status", "code"], "properties": {
             "type": {"type": "string"}, "title": {"type": "string"},
             "status": {"type": "integer"}, "code": {"type": "string"},
