@@ -32,10 +32,10 @@ macro_rules! text {
         impl TryFrom<&str> for $name {
             type Error = InvalidValue;
             fn try_from(text: &str) -> Result<Self, InvalidValue> {
-                let text = text.trim();
-                let fits = !text.is_empty() && text.chars().count() <= $maximum;
+                let trimmed = text.trim();
+                let fits = !trimmed.is_empty() && trimmed.chars().count() <= $maximum;
                 if fits && is_plain(text) {
-                    Ok(Self(text.to_owned()))
+                    Ok(Self(trimmed.to_owned()))
                 } else {
                     Err(Self::MUST)
                 }
@@ -148,10 +148,11 @@ impl Email {
 impl TryFrom<&str> for Email {
     type Error = InvalidValue;
     fn try_from(text: &str) -> Result<Self, InvalidValue> {
+        let plain = is_plain(text);
         let text = text.trim();
         let (mailbox, host) = text.split_once('@').ok_or(Self::MUST)?;
         let parts = !mailbox.is_empty() && !host.is_empty() && !host.contains('@');
-        let fits = text.chars().count() <= Self::MAX_LENGTH && is_plain(text);
+        let fits = text.chars().count() <= Self::MAX_LENGTH && plain;
         if parts && fits && !text.chars().any(char::is_whitespace) {
             Ok(Self(text.to_owned()))
         } else {
