@@ -21,8 +21,8 @@ async fn add(client: &Client, sku: &str) {
     assert_eq!(client.post("/inventory", item).await.status, 201);
 }
 
-/// Sends the first bytes of a POST, and hangs up.
-async fn hang_up_after(client: &Client, path: &str, key: &str, body: &Value, sent: usize) {
+/// Sends the first bytes of a POST's body; whoever drops the connection hangs up.
+async fn send(client: &Client, path: &str, key: &str, body: &Value, bytes: usize) -> TcpStream {
     let mut connection = TcpStream::connect(client.address()).await.unwrap();
     let body = body.to_string();
     let length = body.len();
@@ -31,8 +31,8 @@ async fn hang_up_after(client: &Client, path: &str, key: &str, body: &Value, sen
          idempotency-key: {key}\r\ncontent-length: {length}\r\n\r\n"
     );
     connection.write_all(head.as_bytes()).await.unwrap();
-    connection.write_all(&body.as_bytes()[..sent.min(length)]).await.unwrap();
-    connection.shutdown().await.unwrap();
+    connection.write_all(&body.as_bytes()[..bytes.min(length)]).await.unwrap();
+    connection
 }
 
 async fn events_of(client: &Client, sku: &str) -> usize {
@@ -64,8 +64,8 @@ async fn h28_a_caller_that_hangs_up_in_the_middle_has_done_nothing_and_may_come_
     add(&client, "a").await;
     let (path, sale) = ("/inventory/a/sales", json!({"quantity": 2}));
     let length = sale.to_string().len();
-    for sent in 0..length {
-        hang_up_after(&client, path, "k", &sale, sent).await;
+    for bytes in 0..length {
+        drop(send(&client, path, "k", &sale, bytes).await);
     }
     let sold = client.post_with(path, "k", sale.clone()).await;
     assert_eq!((sold.status, sold.replayed), (201, false), "{sold:?}");
@@ -74,15 +74,32 @@ async fn h28_a_caller_that_hangs_up_in_the_middle_has_done_nothing_and_may_come_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn h28_what_was_sent_whole_is_decided_without_its_caller_and_the_key_gives_the_answer() {
+async fn h28_whoever_hangs_up_at_the_end_may_come_again_and_has_one_effect() {
+    let system = System::create("hang_up_race").await;
+    let api = system.start(Service::CommandApi).await;
+    let client = api.client();
+    add(&client, "a").await;
+    let (path, sale) = ("/inventory/a/sales", json!({"quantity": 1}));
+    for round in 0..20 {
+        let key = format!("k{round}");
+        drop(send(&client, path, &key, &sale, usize::MAX).await);
+        let sold = client.post_with(path, &key, sale.clone()).await;
+        assert_eq!(sold.status, 201, "done before or now: {sold:?}");
+    }
+    assert_eq!(events_of(&client, "a").await, 21);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h28_what_is_in_its_lane_is_decided_without_its_caller_and_the_key_gives_the_answer() {
     let system = System::create("hang_up_end").await;
     let api = system.start_as(Service::CommandApi, "api", &[PATIENT]).await;
     let (client, pool) = (api.client(), system.log_database().pool().await);
     add(&client, "a").await;
     let (path, sale) = ("/inventory/a/sales", json!({"quantity": 2}));
     let holding = hold_heads(&pool).await;
-    hang_up_after(&client, path, "k", &sale, usize::MAX).await;
+    let connection = send(&client, path, "k", &sale, usize::MAX).await;
     a_lane_waits(&pool).await;
+    drop(connection);
     holding.rollback().await.unwrap();
     let sold = eventually_ok(SOON, "the sale is in the log", async || {
         let events = events_of(&client, "a").await;
@@ -107,8 +124,9 @@ async fn h28_a_list_whose_caller_hangs_up_is_done_as_far_as_it_came_and_the_rest
     let sell = |sku: &str| json!({"command": "inventory.sell_item", "stream_id": sku, "data": {"quantity": 1}});
     let list = json!(skus.map(sell));
     let holding = hold_heads(&pool).await;
-    hang_up_after(&client, "/commands", "k", &list, usize::MAX).await;
+    let connection = send(&client, "/commands", "k", &list, usize::MAX).await;
     a_lane_waits(&pool).await;
+    drop(connection);
     holding.rollback().await.unwrap();
     let outcomes = client.post_with("/commands", "k", list).await.body["outcomes"].clone();
     for (place, sku) in skus.into_iter().enumerate() {
