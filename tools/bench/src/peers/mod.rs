@@ -20,7 +20,7 @@ use crate::report::{Aim, Cell, Report, Round, Slot};
 use crate::surroundings::Surroundings;
 
 /// Callers of the closed loops.
-const CALLERS: [usize; 3] = [1, 16, 64];
+const CALLERS: [usize; 4] = [1, 16, 64, 256];
 /// Stocks that they sell from, at random.
 const STOCKS: usize = 1_000;
 
