@@ -27,7 +27,7 @@ use crate::surroundings::Surroundings;
 use crate::verify::{self, Acknowledged, Numbers};
 
 /// Connections of the closed loops.
-const CONNECTIONS: [usize; 3] = [1, 64, 256];
+const CONNECTIONS: [usize; 4] = [1, 64, 256, 512];
 /// The open loop's share of the rate that the closed loop of the same round found, and its
 /// connections.
 const SHARE: f64 = 0.5;
