@@ -23,6 +23,7 @@ pub struct AlertQuery {
     #[param(value_type = u32, minimum = 1, maximum = 500, default = 50)]
     pub limit: Limit,
     /// `next_cursor` of the page before, which had the same parameters.
+    #[param(pattern = "^[A-Za-z0-9_-]+$")]
     pub cursor: Option<String>,
 }
 

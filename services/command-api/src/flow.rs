@@ -22,6 +22,9 @@ const DEFAULT_WINDOW: TimeDelta = TimeDelta::hours(24);
 /// Between the parts of a cursor; no topic's name has it.
 const BETWEEN: char = '~';
 
+/// What a cursor is made of.
+const CURSOR: &str = "^[0-9A-Za-z._~-]+$";
+
 /// The query of a flow.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,7 +43,7 @@ pub(crate) struct Asked {
 /// A page of a flow: by `recorded_at`, then topic, partition and position.
 ///
 /// # Errors
-/// 422 when the query contradicts itself.
+/// 400 when the cursor is none, 422 when the query contradicts itself.
 pub(crate) async fn of(
     State(app): State<App>,
     Query(asked): Query<Asked>,
@@ -51,8 +54,9 @@ pub(crate) async fn of(
             let from = after.unwrap_or_else(|| Utc::now() - DEFAULT_WINDOW);
             (from, Place::from_time(from))
         }
-        (Some(cursor), None) => parse(cursor)
-            .ok_or_else(|| Problem::invalid_field("cursor", "is not a cursor of this query"))?,
+        (Some(cursor), None) => parse(cursor).ok_or_else(|| {
+            Problem::bad_request("malformed_cursor", "the cursor is not one of this query")
+        })?,
         (Some(_), Some(_)) => {
             let detail = "a cursor goes on from where it stands, without after";
             return Err(Problem::unprocessable("contradicting_parameters", detail));
@@ -114,7 +118,7 @@ pub(crate) fn operation(responses: Value) -> Value {
                 next_cursor all the same: so many events were looked at.",
                 json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 100})),
             parameter("cursor", false, "next_cursor of the page before, with the same correlation_id \
-                and before.", json!({"type": "string"})),
+                and before.", json!({"type": "string", "pattern": CURSOR})),
         ],
         "responses": responses,
     })

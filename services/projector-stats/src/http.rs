@@ -139,7 +139,7 @@ pub enum SalesAnswer {
         )),
         (status = 400, description = "unknown_parameter, malformed_header, unknown_partition",
             body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "invalid_field", body = Problem,
+        (status = 422, description = "invalid_field, contradicting_parameters", body = Problem,
             content_type = "application/problem+json"),
         (status = 503, description = "not_yet_consistent, database_unavailable; with Retry-After",
             body = Problem, content_type = "application/problem+json"),
@@ -160,7 +160,9 @@ async fn list_sales(
         }
         By::Country if from.is_some() || to.is_some() => {
             let name = if from.is_some() { "from" } else { "to" };
-            Err(Problem::invalid_field(name, "only goes with by=day"))
+            let words = "from and to only go with by=day";
+            let problem = Problem::unprocessable("contradicting_parameters", words);
+            Err(problem.error(name, "only goes with by=day"))
         }
         By::Country => {
             let reading = &views.sales_by_country;
