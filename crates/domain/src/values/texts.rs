@@ -32,10 +32,10 @@ macro_rules! text {
         impl TryFrom<&str> for $name {
             type Error = InvalidValue;
             fn try_from(text: &str) -> Result<Self, InvalidValue> {
-                let trimmed = text.trim();
-                let fits = !trimmed.is_empty() && trimmed.chars().count() <= $maximum;
+                let text = text.trim();
+                let fits = !text.is_empty() && text.chars().count() <= $maximum;
                 if fits && is_plain(text) {
-                    Ok(Self(trimmed.to_owned()))
+                    Ok(Self(text.to_owned()))
                 } else {
                     Err(Self::MUST)
                 }
@@ -148,11 +148,10 @@ impl Email {
 impl TryFrom<&str> for Email {
     type Error = InvalidValue;
     fn try_from(text: &str) -> Result<Self, InvalidValue> {
-        let plain = is_plain(text);
         let text = text.trim();
         let (mailbox, host) = text.split_once('@').ok_or(Self::MUST)?;
         let parts = !mailbox.is_empty() && !host.is_empty() && !host.contains('@');
-        let fits = text.chars().count() <= Self::MAX_LENGTH && plain;
+        let fits = text.chars().count() <= Self::MAX_LENGTH && is_plain(text);
         if parts && fits && !text.chars().any(char::is_whitespace) {
             Ok(Self(text.to_owned()))
         } else {
