@@ -182,12 +182,14 @@ impl<A: Aggregate> Lane<A> {
         }
     }
 
-    /// Writes the snapshots that have become due, after every answer has gone out.
+    /// Writes the snapshots that have become due, after every answer has gone out. Only where the
+    /// events were appended: another server may lack them, and a snapshot ahead of its log would
+    /// leave a hole in the stream. They are a cache, so losing some costs nothing but time.
     async fn write_snapshots(&mut self) {
-        if self.due.is_empty() {
+        let due = std::mem::take(&mut self.due);
+        if due.is_empty() || !self.connection.is_agreed() {
             return;
         }
-        let due = std::mem::take(&mut self.due);
         let Ok(connection) = self.connection.get().await else { return };
         if let Err(error) = snapshot::save(connection, &self.kind.topic, &due).await {
             tracing::warn!(%error, count = due.len(), "snapshots were not written");
