@@ -9,7 +9,7 @@ use tokio::task::spawn_blocking;
 
 use crate::building::Built;
 use crate::failure::Failure;
-use crate::interrupt::{Interrupt, become_down};
+use crate::interrupt::{Interrupt, become_down, interrupted};
 use crate::{progress, strays};
 
 /// The stack is up. [`Session::end`] takes it down; a drop does so too, without saying why if it
@@ -45,6 +45,25 @@ impl Session {
             session = up => session.map_err(panicked)?,
             () = interrupt.wait() => Err(become_down(&name)),
         }
+    }
+
+    /// Does some work on a stack of its own, and takes the stack down however it ends.
+    ///
+    /// # Errors
+    /// The stack does not come up or does not end, the work fails, or it is interrupted.
+    pub(crate) async fn with<T>(
+        options: StackOptions,
+        interrupt: &mut Interrupt,
+        work: impl AsyncFnOnce(&Session) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let session = Session::begin(options, interrupt).await?;
+        let outcome = tokio::select! {
+            outcome = work(&session) => outcome,
+            () = interrupt.wait() => Err(interrupted()),
+        };
+        let ended = session.end().await;
+        let done = outcome?;
+        ended.map(|()| done)
     }
 
     /// The stack.

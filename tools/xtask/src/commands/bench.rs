@@ -12,7 +12,7 @@ use tokio::process::Command;
 
 use crate::building::{self, Built};
 use crate::failure::Failure;
-use crate::interrupt::{Interrupt, interrupted};
+use crate::interrupt::Interrupt;
 use crate::session::Session;
 use crate::{strays, workspace};
 
@@ -64,18 +64,11 @@ async fn bench(args: &Args) -> Result<(), Failure> {
     let mut interrupt = Interrupt::listen()?;
     let mut options = StackOptions::new(&workspace::root(), STACK);
     options.fresh = true;
-    // The unpacked archives are in `<target>/stack/artefacts`.
-    let target = options.artefacts.ancestors().nth(2).unwrap_or(&options.root).to_owned();
+    let target = workspace::target(&options);
     let built = build(args.name, &target, &mut interrupt).await?;
     let out = target.join("bench");
-    let session = Session::begin(options, &mut interrupt).await?;
-    let outcome = tokio::select! {
-        outcome = measure(args, &session, &built, &out) => outcome,
-        () = interrupt.wait() => Err(interrupted()),
-    };
-    let ended = session.end().await;
-    outcome?;
-    ended
+    let work = async |session: &Session| measure(args, session, &built, &out).await;
+    Session::with(options, &mut interrupt, work).await
 }
 
 /// The bench, and what it starts.

@@ -54,8 +54,7 @@ async fn schemathesis(args: &Args) -> Result<(), Failure> {
     let mut interrupt = Interrupt::listen()?;
     let mut options = StackOptions::new(&workspace::root(), STACK);
     options.fresh = true;
-    // The unpacked archives are in `<target>/stack/artefacts`.
-    let target = options.artefacts.ancestors().nth(2).unwrap_or(&options.root).to_owned();
+    let target = workspace::target(&options);
     let mut arguments = vec!["build", "--workspace"];
     arguments.extend(SERVICES.iter().flat_map(|(service, _, _)| ["--bin", service]));
     let built = building::build(&arguments, &mut interrupt).await?;
@@ -64,14 +63,8 @@ async fn schemathesis(args: &Args) -> Result<(), Failure> {
         tool = install(&folder) => tool?,
         () = interrupt.wait() => return Err(interrupted()),
     };
-    let session = Session::begin(options, &mut interrupt).await?;
-    let outcome = tokio::select! {
-        outcome = against_all(args, &tool, &built, &session) => outcome,
-        () = interrupt.wait() => Err(interrupted()),
-    };
-    let ended = session.end().await;
-    outcome?;
-    ended
+    let work = async |session: &Session| against_all(args, &tool, &built, session).await;
+    Session::with(options, &mut interrupt, work).await
 }
 
 /// The tool in a Python environment of its own below the target folder, installed once for each set

@@ -12,7 +12,7 @@ use local_stack::StackOptions;
 
 use crate::building;
 use crate::failure::Failure;
-use crate::interrupt::{Interrupt, interrupted};
+use crate::interrupt::Interrupt;
 use crate::session::Session;
 use crate::workspace;
 
@@ -49,15 +49,11 @@ async fn test(filter: Option<&str>) -> Result<Tally, Failure> {
     let built = building::build(&build, &mut interrupt).await?;
     let mut options = StackOptions::new(&workspace::root(), STACK);
     options.fresh = true;
-    let session = Session::begin(options, &mut interrupt).await?;
-    let surroundings = Surroundings::of(&session, &built)?;
-    let outcome = tokio::select! {
-        outcome = run_stages(&built, &surroundings, &features, filter) => outcome,
-        () = interrupt.wait() => Err(interrupted()),
+    let work = async |session: &Session| {
+        let surroundings = Surroundings::of(session, &built)?;
+        run_stages(&built, &surroundings, &features, filter).await
     };
-    let ended = session.end().await;
-    let tally = outcome?;
-    ended.map(|()| tally)
+    Session::with(options, &mut interrupt, work).await
 }
 
 async fn run_stages(
