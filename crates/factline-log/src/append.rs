@@ -1,10 +1,11 @@
-//! One call of `log.append`: arrays in, places out.
+//! Appending groups of events: one statement inserts them, and what no index would notice is looked
+//! up before it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use factline_core::{Position, StreamId, Version};
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::Fingerprint;
@@ -38,7 +39,7 @@ pub(crate) struct NewEvent<'a> {
 pub(crate) struct Appended {
     /// For each group: its events' positions in order, or `None` when it was not taken.
     pub positions: Vec<Option<Vec<Position>>>,
-    /// The database's clock, under the lock.
+    /// The database's clock, under the lock; the epoch when nothing was inserted.
     pub recorded_at: DateTime<Utc>,
 }
 
@@ -51,71 +52,153 @@ pub(crate) enum Probe {
     Never,
 }
 
-/// The recorded time; the partitions and their heads before; the ordinals that were left out.
-type Row = (DateTime<Utc>, Option<Vec<i32>>, Option<Vec<i64>>, Vec<i32>);
-
-/// Appends the groups in one statement, which is its own transaction unless one is open.
+/// Appends the groups. Those that no index speaks for, because a command of theirs inserts nothing,
+/// are looked up in any case. Without a look it is one statement; on a connection that is in a
+/// transaction it becomes part of that.
 pub(crate) async fn append(
     connection: &mut PgConnection,
     topic: &str,
     groups: &[Group<'_>],
     probe: Probe,
 ) -> Result<Appended, sqlx::Error> {
-    const APPEND: &str = "select recorded, partitions, positions, refused from log.append(\
-        $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
-    let columns = Columns::of(groups);
-    let row: Row = sqlx::query_as(APPEND)
+    let looks = |group: &Group<'_>| probe == Probe::First || !group.idle_keys.is_empty();
+    if !groups.iter().any(looks) {
+        return insert(connection, topic, groups, &HashSet::new()).await;
+    }
+    let mut tx = connection.begin().await?;
+    let refused = look(&mut tx, topic, groups, probe).await?;
+    let appended = insert(&mut tx, topic, groups, &refused).await?;
+    if appended.positions.iter().flatten().all(Vec::is_empty) {
+        tx.rollback().await?; // nothing was written: a commit would flush the locks to disk
+    } else {
+        tx.commit().await?;
+    }
+    Ok(appended)
+}
+
+/// Which of the groups do not fit, by their place. From here on nothing of their partitions moves.
+async fn look(
+    tx: &mut PgConnection,
+    topic: &str,
+    groups: &[Group<'_>],
+    probe: Probe,
+) -> Result<HashSet<usize>, sqlx::Error> {
+    const LOOK: &str = "select log.look($1, $2, $3, $4, $5, $6, $7)";
+    let partitions: Vec<i32> = groups.iter().map(|group| group.partition).collect();
+    let mut looked = Vec::new();
+    let (mut at, mut stream_ids, mut expected) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut key_group, mut keys) = (Vec::new(), Vec::new());
+    for (index, group) in groups.iter().enumerate() {
+        if probe == Probe::Never && group.idle_keys.is_empty() {
+            continue;
+        }
+        looked.push(index);
+        at.push(group.partition);
+        stream_ids.push(group.stream_id.as_str());
+        expected.push(group.expected.0);
+        let written = group.events.iter().filter_map(|event| event.command.map(|(key, _)| key));
+        let written = written.filter(|_| probe == Probe::First);
+        for key in group.idle_keys.iter().copied().chain(written) {
+            key_group.push(i32::try_from(looked.len()).unwrap_or(i32::MAX));
+            keys.push(key);
+        }
+    }
+    let (refused,): (Vec<i32>,) = sqlx::query_as(LOOK)
         .bind(topic)
-        .bind(probe == Probe::First)
-        .bind(&columns.group_partition)
-        .bind(&columns.group_stream_id)
-        .bind(&columns.group_expected)
-        .bind(&columns.key_group)
-        .bind(&columns.key)
-        .bind(&columns.group)
-        .bind(&columns.version)
-        .bind(&columns.event_id)
-        .bind(&columns.schema_id)
-        .bind(&columns.payload)
-        .bind(&columns.correlation_id)
-        .bind(&columns.causation_id)
-        .bind(&columns.actor)
-        .bind(&columns.traceparent)
-        .bind(&columns.command_key)
-        .bind(&columns.fingerprint)
-        .bind(&columns.occurred_at)
-        .fetch_one(connection)
+        .bind(partitions)
+        .bind(at)
+        .bind(stream_ids)
+        .bind(expected)
+        .bind(key_group)
+        .bind(keys)
+        .fetch_one(tx)
         .await?;
-    Ok(places(groups, row))
+    let place = |ordinal: i32| looked.get(usize::try_from(ordinal - 1).ok()?).copied();
+    Ok(refused.into_iter().filter_map(place).collect())
+}
+
+/// Locks the heads, always in the same order; inserts at the positions that follow them; moves them.
+/// The clock is read once every lock is held, so that a partition's times rise with its positions.
+const INSERT: &str = "
+    with heads as (
+        select partition, position from log.heads
+        where topic = $1 and partition = any ($2)
+        order by partition
+        for update
+    ), clock as (
+        select max(position), clock_timestamp() as recorded_at from heads
+    ), moved as (
+        update log.heads h set position = heads.position + n.events
+        from heads join unnest($2::int[], $3::bigint[]) n (partition, events) on n.partition = heads.partition
+        where h.topic = $1 and h.partition = heads.partition
+    ), inserted as (
+        insert into log.events (topic, partition, position, stream_id, version, event_id,
+                schema_id, payload, correlation_id, causation_id, actor, traceparent, command_key,
+                command_fingerprint, occurred_at, recorded_at)
+        select $1, e.partition, heads.position + e.place, e.stream_id, e.version, e.event_id,
+               e.schema_id, e.payload, e.correlation_id, e.causation_id, e.actor, e.traceparent,
+               e.command_key, e.fingerprint, e.occurred_at, (select recorded_at from clock)
+        from unnest($4::int[], $5::bigint[], $6::text[], $7::bigint[], $8::uuid[], $9::smallint[],
+                    $10::bytea[], $11::uuid[], $12::uuid[], $13::text[], $14::text[], $15::uuid[],
+                    $16::bytea[], $17::timestamptz[])
+             e (partition, place, stream_id, version, event_id, schema_id, payload, correlation_id,
+                causation_id, actor, traceparent, command_key, fingerprint, occurred_at)
+        join heads on heads.partition = e.partition
+    )
+    select partition, position, (select recorded_at from clock) from heads";
+
+/// Inserts the events of all groups but the refused ones, in one statement: a transaction of its own
+/// unless one is open.
+pub(crate) async fn insert(
+    connection: &mut PgConnection,
+    topic: &str,
+    groups: &[Group<'_>],
+    refused: &HashSet<usize>,
+) -> Result<Appended, sqlx::Error> {
+    let taken = groups.iter().enumerate().filter(|(index, _)| !refused.contains(index));
+    let mut taken: Vec<&Group<'_>> = taken.map(|(_, group)| group).collect();
+    taken.sort_by_key(|group| group.partition); // neighbours in the index, and so in the statement
+    let columns = Columns::of(&taken);
+    let rows: Vec<(i32, i64, DateTime<Utc>)> = if columns.event_id.is_empty() {
+        Vec::new()
+    } else {
+        columns.bind(topic).fetch_all(connection).await?
+    };
+    let heads = rows.iter().map(|(partition, head, _)| (*partition, *head)).collect();
+    let recorded_at = rows.first().map_or(DateTime::UNIX_EPOCH, |(_, _, recorded_at)| *recorded_at);
+    Ok(Appended { positions: places(groups, refused, heads), recorded_at })
 }
 
 /// Positions go on from the heads, in the order of the groups.
-fn places(groups: &[Group<'_>], row: Row) -> Appended {
-    let (recorded_at, partitions, heads, refused) = row;
-    let mut heads: HashMap<i32, i64> =
-        partitions.into_iter().flatten().zip(heads.into_iter().flatten()).collect();
-    let refused: HashSet<i32> = refused.into_iter().collect();
-    let place = |(ordinal, group): (i32, &Group<'_>)| {
-        let head = heads.get_mut(&group.partition).filter(|_| !refused.contains(&ordinal))?;
+fn places(
+    groups: &[Group<'_>],
+    refused: &HashSet<usize>,
+    mut heads: BTreeMap<i32, i64>,
+) -> Vec<Option<Vec<Position>>> {
+    let place = |(index, group): (usize, &Group<'_>)| {
+        if refused.contains(&index) {
+            return None;
+        }
+        let head = heads.entry(group.partition).or_default();
         let positions = group.events.iter().map(|_| {
             *head += 1;
             Position(*head)
         });
         Some(positions.collect())
     };
-    Appended { positions: (1..).zip(groups).map(place).collect(), recorded_at }
+    groups.iter().enumerate().map(place).collect()
 }
 
 /// One array a column: the server unnests them side by side. (A subscript inside SQL is linear in
 /// the array's length, which would make a batch quadratic.)
 #[derive(Default)]
 struct Columns<'a> {
-    group_partition: Vec<i32>,
-    group_stream_id: Vec<&'a str>,
-    group_expected: Vec<i64>,
-    key_group: Vec<i32>,
-    key: Vec<Uuid>,
-    group: Vec<i32>,
+    /// The events of each partition.
+    counts: BTreeMap<i32, i64>,
+    partition: Vec<i32>,
+    /// From 1 within the partition.
+    place: Vec<i64>,
+    stream_id: Vec<&'a str>,
     version: Vec<i64>,
     event_id: Vec<Uuid>,
     schema_id: Vec<i16>,
@@ -129,19 +212,19 @@ struct Columns<'a> {
     occurred_at: Vec<DateTime<Utc>>,
 }
 
+type Insert<'q> = sqlx::query::QueryAs<
+    'q,
+    sqlx::Postgres,
+    (i32, i64, DateTime<Utc>),
+    sqlx::postgres::PgArguments,
+>;
+
 impl<'a> Columns<'a> {
-    fn of(groups: &'a [Group<'a>]) -> Self {
+    fn of(groups: &[&'a Group<'a>]) -> Self {
         let mut columns = Self::for_events(groups.iter().map(|group| group.events.len()).sum());
-        for (ordinal, group) in (1..).zip(groups) {
-            columns.group_partition.push(group.partition);
-            columns.group_stream_id.push(group.stream_id.as_str());
-            columns.group_expected.push(group.expected.0);
-            for key in &group.idle_keys {
-                columns.key_group.push(ordinal);
-                columns.key.push(*key);
-            }
+        for group in groups {
             for (version, event) in (group.expected.next().0..).zip(&group.events) {
-                columns.push(ordinal, version, event);
+                columns.push(group, version, event);
             }
         }
         columns
@@ -149,7 +232,10 @@ impl<'a> Columns<'a> {
 
     fn for_events(count: usize) -> Self {
         Self {
-            group: Vec::with_capacity(count),
+            counts: BTreeMap::new(),
+            partition: Vec::with_capacity(count),
+            place: Vec::with_capacity(count),
+            stream_id: Vec::with_capacity(count),
             version: Vec::with_capacity(count),
             event_id: Vec::with_capacity(count),
             schema_id: Vec::with_capacity(count),
@@ -161,12 +247,15 @@ impl<'a> Columns<'a> {
             command_key: Vec::with_capacity(count),
             fingerprint: Vec::with_capacity(count),
             occurred_at: Vec::with_capacity(count),
-            ..Self::default()
         }
     }
 
-    fn push(&mut self, group: i32, version: i64, event: &NewEvent<'a>) {
-        self.group.push(group);
+    fn push(&mut self, group: &'a Group<'a>, version: i64, event: &NewEvent<'a>) {
+        let count = self.counts.entry(group.partition).or_default();
+        *count += 1;
+        self.partition.push(group.partition);
+        self.place.push(*count);
+        self.stream_id.push(group.stream_id.as_str());
         self.version.push(version);
         self.event_id.push(event.event_id);
         self.schema_id.push(event.schema_id);
@@ -178,5 +267,27 @@ impl<'a> Columns<'a> {
         self.command_key.push(event.command.map(|(key, _)| key));
         self.fingerprint.push(event.command.map(|(_, fingerprint)| fingerprint.as_slice()));
         self.occurred_at.push(event.occurred_at);
+    }
+
+    fn bind<'q>(&'q self, topic: &'q str) -> Insert<'q> {
+        let (partitions, counts): (Vec<i32>, Vec<i64>) = self.counts.iter().unzip();
+        sqlx::query_as(INSERT)
+            .bind(topic)
+            .bind(partitions)
+            .bind(counts)
+            .bind(&self.partition)
+            .bind(&self.place)
+            .bind(&self.stream_id)
+            .bind(&self.version)
+            .bind(&self.event_id)
+            .bind(&self.schema_id)
+            .bind(&self.payload)
+            .bind(&self.correlation_id)
+            .bind(&self.causation_id)
+            .bind(&self.actor)
+            .bind(&self.traceparent)
+            .bind(&self.command_key)
+            .bind(&self.fingerprint)
+            .bind(&self.occurred_at)
     }
 }

@@ -26,8 +26,11 @@ impl LaneConnection {
     pub(crate) fn new(settings: &LogSettings) -> Result<Self, Fault> {
         let options = PgConnectOptions::from_str(&settings.url)
             .map_err(|error| classify("reading the log's address", error))?
-            // A plan made while the table was empty would scan it for ever.
-            .options([("enable_seqscan", "off"), ("timezone", "UTC")])
+            // A plan made while the table was empty would scan it for ever. Of an array the planner
+            // thinks that it has ten elements, whatever its length: planning anew for each would
+            // tell it nothing, and a nested loop over two of n would read n x n.
+            .options([("enable_seqscan", "off"), ("enable_nestloop", "off")])
+            .options([("plan_cache_mode", "force_generic_plan"), ("timezone", "UTC")])
             // In milliseconds, as a number without a unit is.
             .options([("lock_timeout", settings.lock_timeout_ms)])
             .application_name("factline-lane");

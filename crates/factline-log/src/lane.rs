@@ -270,6 +270,9 @@ impl<A: Aggregate> Lane<A> {
         if !unsure && fault::must_wait(&error) {
             return refuse_all(streams, &classify("appending events", error));
         }
+        if unsure {
+            streams.iter().for_each(|stream| self.cache.forget(&stream.stream_id));
+        }
         tracing::warn!(%error, unsure, topic = %self.kind.topic, "an append failed; settling its commands one stream at a time");
         self.settle_all(streams, unsure).await;
     }

@@ -1,7 +1,7 @@
 //! The event log on Postgres.
 //!
 //! Commands flow in through [`Lanes`]: each lane decides a batch of them against the aggregates'
-//! states and appends their events with one call of `log.append`, in one round trip and one commit.
+//! states and appends their events with one statement, in one round trip and one commit.
 //! Events flow out through [`LogReader`], by position for the relay, refills and rebuilds, by
 //! stream and by business flow for history. [`MemoryLog`] is the same to commands without a database, for unit tests.
 //!

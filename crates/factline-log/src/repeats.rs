@@ -159,7 +159,7 @@ async fn place_rows<A: Aggregate>(
     state_version: i32,
 ) -> Result<Vec<PlaceRow>, Fault> {
     // Each subquery asks for an order that one index alone gives, and is never turned into a join:
-    // a few probes for every key, whatever the planner believes. See log.append.
+    // a few probes for every key, whatever the planner believes. See log.look.
     const PLACES: &str = "
         with known as (
             select e.partition, e.stream_id, e.version, coalesce((

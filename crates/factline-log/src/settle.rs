@@ -6,7 +6,7 @@
 //! the head, load the stream, look the keys up once more, decide what is new, append, commit. Under
 //! the lock nothing can move, so there is never a third try.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use chrono::{DateTime, Utc};
 use factline_core::{Aggregate, Fault, Position};
@@ -14,7 +14,7 @@ use sqlx::{Connection, PgConnection};
 
 use crate::{
     Command,
-    append::{Group, Probe, append},
+    append::{self, Group},
     batch::{Outcome, StreamBatch},
     classify,
     decision::{self, Decided},
@@ -146,7 +146,7 @@ async fn append_locked(
     group: Option<Group<'_>>,
 ) -> Result<(Vec<Position>, DateTime<Utc>), Failure> {
     let Some(group) = group else { return Ok((Vec::new(), DateTime::UNIX_EPOCH)) };
-    let appended = append(connection, topic, &[group], Probe::Never).await?;
+    let appended = append::insert(connection, topic, &[group], &HashSet::new()).await?;
     match appended.positions.into_iter().next().flatten() {
         Some(positions) => Ok((positions, appended.recorded_at)),
         None => Err(Fault::transient(DOING, "the stream moved although its head is locked").into()),

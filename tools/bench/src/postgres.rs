@@ -56,35 +56,41 @@ impl SerialCommits {
     }
 }
 
-/// Watches a server's log and flushes.
-pub(crate) struct Wal(PgConnection);
+/// A cell begins as every other cell does: right after a checkpoint.
+pub(crate) async fn checkpoint(owner_url: &str) -> Result<PgConnection, Failure> {
+    let mut connection = PgConnection::connect(owner_url).await?;
+    sqlx::query("checkpoint").execute(&mut connection).await?;
+    Ok(connection)
+}
+
+/// Watches a server's log and flushes, from the checkpoint on that a cell begins with.
+pub(crate) struct Wal {
+    connection: PgConnection,
+    flushed_before: u64,
+}
 
 impl Wal {
     /// As a user that may see everything.
     pub(crate) async fn watch(owner_url: &str) -> Result<Wal, Failure> {
-        Ok(Wal(PgConnection::connect(owner_url).await?))
-    }
-
-    /// Begins a cell as every other cell: right after a checkpoint.
-    pub(crate) async fn checkpoint(&mut self) -> Result<(), Failure> {
-        sqlx::query("checkpoint").execute(&mut self.0).await?;
-        Ok(())
+        let mut wal = Wal { connection: checkpoint(owner_url).await?, flushed_before: 0 };
+        wal.flushed_before = wal.flushes().await?;
+        Ok(wal)
     }
 
     /// Bytes written so far (`pg_current_wal_lsn`).
     pub(crate) async fn bytes(&mut self) -> Result<u64, Failure> {
         let query = "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint";
-        let (bytes,): (i64,) = sqlx::query_as(query).fetch_one(&mut self.0).await?;
+        let (bytes,): (i64,) = sqlx::query_as(query).fetch_one(&mut self.connection).await?;
         Ok(u64::try_from(bytes).unwrap_or_default())
     }
 
-    /// Flushes of the log so far, by all processes of the server (`pg_stat_io`, object `wal`). A
+    /// Flushes of the log since the checkpoint, by all processes of the server (`pg_stat_io`, object `wal`). A
     /// backend reports them when it is idle for a second, or when it ends: so wait for that first.
     pub(crate) async fn flushes(&mut self) -> Result<u64, Failure> {
         self.wait_until_alone().await?;
         let query = "select coalesce(sum(fsyncs), 0)::bigint from pg_stat_io where object = 'wal'";
-        let (flushes,): (i64,) = sqlx::query_as(query).fetch_one(&mut self.0).await?;
-        Ok(u64::try_from(flushes).unwrap_or_default())
+        let (flushes,): (i64,) = sqlx::query_as(query).fetch_one(&mut self.connection).await?;
+        Ok(u64::try_from(flushes).unwrap_or_default().saturating_sub(self.flushed_before))
     }
 
     async fn wait_until_alone(&mut self) -> Result<(), Failure> {
@@ -93,7 +99,7 @@ impl Wal {
             let query = "select count(*) from pg_stat_activity
                          where datname = current_database() and pid <> pg_backend_pid()
                            and backend_type = 'client backend'";
-            let (others,): (i64,) = sqlx::query_as(query).fetch_one(&mut self.0).await?;
+            let (others,): (i64,) = sqlx::query_as(query).fetch_one(&mut self.connection).await?;
             if others == 0 {
                 return Ok(());
             }

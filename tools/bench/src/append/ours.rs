@@ -103,9 +103,6 @@ pub(super) async fn measure(
 ) -> Result<Cell, Failure> {
     let log = CellLog::create("parcel").await?;
     let mut wal = Wal::watch(&log.settings.owner_url).await?;
-    wal.checkpoint().await?;
-    let flushed = wal.flushes().await?;
-
     let (lanes, parts) = Lanes::<Parcel>::start(&log.settings, &log.topic)?;
     let commands = Commands {
         streams: streams(load.streams)?,
@@ -127,7 +124,7 @@ pub(super) async fn measure(
     }
 
     let given = commands.numbers.given();
-    let flushes = wal.flushes().await?.saturating_sub(flushed);
+    let flushes = wal.flushes().await?;
     let acknowledged = Acknowledged { commands: given, events_each: load.events };
     let held = verify::log(&log.settings, &log.topic, acknowledged, number_of).await?;
     let mut cell = Cell::of(slot, "command", &measured);

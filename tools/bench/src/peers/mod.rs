@@ -15,7 +15,7 @@ use tokio::process::Command;
 
 use crate::Args;
 use crate::failure::Failure;
-use crate::postgres::{SerialCommits, Wal};
+use crate::postgres::{SerialCommits, checkpoint};
 use crate::report::{Aim, Cell, Report, Round, Slot};
 use crate::surroundings::Surroundings;
 
@@ -99,7 +99,7 @@ async fn other(
     surroundings: &Surroundings,
 ) -> Result<Cell, Failure> {
     let database = TestDatabase::create("peers").await;
-    Wal::watch(&database.url()).await?.checkpoint().await?;
+    checkpoint(&database.url()).await?;
     let mut command = Command::new(surroundings.program("peers"));
     let millis = |time: std::time::Duration| time.as_millis().to_string();
     command.arg(setup).args(["--database", &database.url()]);

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::log::CellLog;
-use crate::postgres::Wal;
+use crate::postgres::checkpoint;
 use crate::report::{Cell, Slot};
 use crate::surroundings::Surroundings;
 use crate::verify::{self, Acknowledged, Numbers};
@@ -155,7 +155,7 @@ pub(super) async fn measure(
     surroundings: &Surroundings,
 ) -> Result<Cell, Failure> {
     let log = CellLog::create("stock").await?;
-    Wal::watch(&log.settings.owner_url).await?.checkpoint().await?;
+    checkpoint(&log.settings.owner_url).await?;
     let (lanes, parts) = Lanes::<Stock>::start(&log.settings, &log.topic)?;
     let ids = (0..stocks).map(|number| StreamId::parse(&format!("stock-{number:06}")));
     let ids: Result<Arc<[StreamId]>, _> = ids.collect();
