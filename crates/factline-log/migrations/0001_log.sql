@@ -70,6 +70,25 @@ create table log.relay_cursors (
     primary key (topic, partition)
 ) with (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 
+-- An event on its way into the log: what its writer says of it, and which place it takes among the
+-- events that come into its partition with it, from 1.
+create type log.new_event as (
+    partition           integer,
+    place               bigint,
+    stream_id           text,
+    version             bigint,
+    event_id            uuid,
+    schema_id           smallint,
+    payload             bytea,
+    correlation_id      uuid,
+    causation_id        uuid,
+    actor               text,
+    traceparent         text,
+    command_key         uuid,
+    command_fingerprint bytea,
+    occurred_at         timestamptz
+);
+
 -- Locks the heads of some partitions until the transaction ends, always in the same order, and says
 -- where they are.
 create function log.lock_heads(p_topic text, p_partitions integer[])

@@ -5,7 +5,12 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use factline_core::{Position, StreamId, Version};
-use sqlx::{Connection, PgConnection};
+use sqlx::{
+    Connection, Encode, PgConnection, Postgres, Type,
+    encode::IsNull,
+    error::BoxDynError,
+    postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo, types::PgRecordEncoder},
+};
 use uuid::Uuid;
 
 use crate::Fingerprint;
@@ -129,7 +134,8 @@ const INSERT: &str = "
         select max(position), clock_timestamp() as recorded_at from heads
     ), moved as (
         update log.heads h set position = heads.position + n.events
-        from heads join unnest($2::int[], $3::bigint[]) n (partition, events) on n.partition = heads.partition
+        from heads join unnest($2, $3::bigint[]) n (partition, events)
+             on n.partition = heads.partition
         where h.topic = $1 and h.partition = heads.partition
     ), inserted as (
         insert into log.events (topic, partition, position, stream_id, version, event_id,
@@ -137,13 +143,8 @@ const INSERT: &str = "
                 command_fingerprint, occurred_at, recorded_at)
         select $1, e.partition, heads.position + e.place, e.stream_id, e.version, e.event_id,
                e.schema_id, e.payload, e.correlation_id, e.causation_id, e.actor, e.traceparent,
-               e.command_key, e.fingerprint, e.occurred_at, (select recorded_at from clock)
-        from unnest($4::int[], $5::bigint[], $6::text[], $7::bigint[], $8::uuid[], $9::smallint[],
-                    $10::bytea[], $11::uuid[], $12::uuid[], $13::text[], $14::text[], $15::uuid[],
-                    $16::bytea[], $17::timestamptz[])
-             e (partition, place, stream_id, version, event_id, schema_id, payload, correlation_id,
-                causation_id, actor, traceparent, command_key, fingerprint, occurred_at)
-        join heads on heads.partition = e.partition
+               e.command_key, e.command_fingerprint, e.occurred_at, (select recorded_at from clock)
+        from unnest($4::log.new_event[]) e join heads on heads.partition = e.partition
     )
     select partition, position, (select recorded_at from clock) from heads";
 
@@ -158,11 +159,13 @@ pub(crate) async fn insert(
     let taken = groups.iter().enumerate().filter(|(index, _)| !refused.contains(index));
     let mut taken: Vec<&Group<'_>> = taken.map(|(_, group)| group).collect();
     taken.sort_by_key(|group| group.partition); // neighbours in the index, and so in the statement
-    let columns = Columns::of(&taken);
-    let rows: Vec<(i32, i64, DateTime<Utc>)> = if columns.event_id.is_empty() {
+    let (new_rows, counts) = rows_of(&taken);
+    let rows: Vec<(i32, i64, DateTime<Utc>)> = if new_rows.is_empty() {
         Vec::new()
     } else {
-        columns.bind(topic).fetch_all(connection).await?
+        let (partitions, counts): (Vec<i32>, Vec<i64>) = counts.into_iter().unzip();
+        let insert = sqlx::query_as(INSERT).bind(topic).bind(partitions).bind(counts);
+        insert.bind(new_rows).fetch_all(connection).await?
     };
     let heads = rows.iter().map(|(partition, head, _)| (*partition, *head)).collect();
     let recorded_at = rows.first().map_or(DateTime::UNIX_EPOCH, |(_, _, recorded_at)| *recorded_at);
@@ -189,105 +192,63 @@ fn places(
     groups.iter().enumerate().map(place).collect()
 }
 
-/// One array a column: the server unnests them side by side. (A subscript inside SQL is linear in
-/// the array's length, which would make a batch quadratic.)
-#[derive(Default)]
-struct Columns<'a> {
-    /// The events of each partition.
-    counts: BTreeMap<i32, i64>,
-    partition: Vec<i32>,
-    /// From 1 within the partition.
-    place: Vec<i64>,
-    stream_id: Vec<&'a str>,
-    version: Vec<i64>,
-    event_id: Vec<Uuid>,
-    schema_id: Vec<i16>,
-    payload: Vec<&'a [u8]>,
-    correlation_id: Vec<Uuid>,
-    causation_id: Vec<Uuid>,
-    actor: Vec<Option<&'a str>>,
-    traceparent: Vec<Option<&'a str>>,
-    command_key: Vec<Option<Uuid>>,
-    fingerprint: Vec<Option<&'a [u8]>>,
-    occurred_at: Vec<DateTime<Utc>>,
+/// The rows of the groups, and how many go to each partition.
+fn rows_of<'a>(groups: &[&'a Group<'a>]) -> (Vec<NewRow<'a>>, BTreeMap<i32, i64>) {
+    let mut rows = Vec::with_capacity(groups.iter().map(|group| group.events.len()).sum());
+    let mut counts: BTreeMap<i32, i64> = BTreeMap::new();
+    for group in groups {
+        for (version, event) in (group.expected.next().0..).zip(&group.events) {
+            let count = counts.entry(group.partition).or_default();
+            *count += 1;
+            rows.push(NewRow { group, place: *count, version, event });
+        }
+    }
+    (rows, counts)
 }
 
-type Insert<'q> = sqlx::query::QueryAs<
-    'q,
-    sqlx::Postgres,
-    (i32, i64, DateTime<Utc>),
-    sqlx::postgres::PgArguments,
->;
+/// A `log.new_event`. Rows travel as one array: each array of its own, one a column, would be a
+/// function for the server to call, and its elements a table to keep.
+struct NewRow<'a> {
+    group: &'a Group<'a>,
+    /// From 1 within the partition.
+    place: i64,
+    version: i64,
+    event: &'a NewEvent<'a>,
+}
 
-impl<'a> Columns<'a> {
-    fn of(groups: &[&'a Group<'a>]) -> Self {
-        let mut columns = Self::for_events(groups.iter().map(|group| group.events.len()).sum());
-        for group in groups {
-            for (version, event) in (group.expected.next().0..).zip(&group.events) {
-                columns.push(group, version, event);
-            }
-        }
-        columns
+impl Type<Postgres> for NewRow<'_> {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_name("log.new_event")
     }
+}
 
-    fn for_events(count: usize) -> Self {
-        Self {
-            counts: BTreeMap::new(),
-            partition: Vec::with_capacity(count),
-            place: Vec::with_capacity(count),
-            stream_id: Vec::with_capacity(count),
-            version: Vec::with_capacity(count),
-            event_id: Vec::with_capacity(count),
-            schema_id: Vec::with_capacity(count),
-            payload: Vec::with_capacity(count),
-            correlation_id: Vec::with_capacity(count),
-            causation_id: Vec::with_capacity(count),
-            actor: Vec::with_capacity(count),
-            traceparent: Vec::with_capacity(count),
-            command_key: Vec::with_capacity(count),
-            fingerprint: Vec::with_capacity(count),
-            occurred_at: Vec::with_capacity(count),
-        }
+impl PgHasArrayType for NewRow<'_> {
+    fn array_type_info() -> PgTypeInfo {
+        PgTypeInfo::array_of("log.new_event")
     }
+}
 
-    fn push(&mut self, group: &'a Group<'a>, version: i64, event: &NewEvent<'a>) {
-        let count = self.counts.entry(group.partition).or_default();
-        *count += 1;
-        self.partition.push(group.partition);
-        self.place.push(*count);
-        self.stream_id.push(group.stream_id.as_str());
-        self.version.push(version);
-        self.event_id.push(event.event_id);
-        self.schema_id.push(event.schema_id);
-        self.payload.push(event.payload);
-        self.correlation_id.push(event.correlation_id);
-        self.causation_id.push(event.causation_id);
-        self.actor.push(event.actor);
-        self.traceparent.push(event.traceparent);
-        self.command_key.push(event.command.map(|(key, _)| key));
-        self.fingerprint.push(event.command.map(|(_, fingerprint)| fingerprint.as_slice()));
-        self.occurred_at.push(event.occurred_at);
-    }
-
-    fn bind<'q>(&'q self, topic: &'q str) -> Insert<'q> {
-        let (partitions, counts): (Vec<i32>, Vec<i64>) = self.counts.iter().unzip();
-        sqlx::query_as(INSERT)
-            .bind(topic)
-            .bind(partitions)
-            .bind(counts)
-            .bind(&self.partition)
-            .bind(&self.place)
-            .bind(&self.stream_id)
-            .bind(&self.version)
-            .bind(&self.event_id)
-            .bind(&self.schema_id)
-            .bind(&self.payload)
-            .bind(&self.correlation_id)
-            .bind(&self.causation_id)
-            .bind(&self.actor)
-            .bind(&self.traceparent)
-            .bind(&self.command_key)
-            .bind(&self.fingerprint)
-            .bind(&self.occurred_at)
+impl Encode<'_, Postgres> for NewRow<'_> {
+    /// The members in the order of the type's.
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        let event = self.event;
+        let mut record = PgRecordEncoder::new(buffer);
+        record
+            .encode(self.group.partition)?
+            .encode(self.place)?
+            .encode(self.group.stream_id.as_str())?
+            .encode(self.version)?
+            .encode(event.event_id)?
+            .encode(event.schema_id)?
+            .encode(event.payload)?
+            .encode(event.correlation_id)?
+            .encode(event.causation_id)?
+            .encode(event.actor)?
+            .encode(event.traceparent)?
+            .encode(event.command.map(|(key, _)| key))?
+            .encode(event.command.map(|(_, fingerprint)| fingerprint.as_slice()))?
+            .encode(event.occurred_at)?;
+        record.finish();
+        Ok(IsNull::No)
     }
 }
