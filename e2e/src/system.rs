@@ -144,7 +144,11 @@ impl System {
                 all.push(("LOG__OWNER_URL", self.log.url()));
                 None
             }
-            Service::List => Some(&self.list),
+            Service::List => {
+                all.push(("LIVE__REDIS_URL", self.stack.redis_url.clone()));
+                all.push(("LIVE__KEY_PREFIX", format!("{}:", self.prefix)));
+                Some(&self.list)
+            }
             Service::Stats => Some(&self.stats),
             Service::Alerter => Some(&self.alerts),
         };

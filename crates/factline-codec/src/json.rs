@@ -1,8 +1,10 @@
 //! Any datum as JSON, without knowing its event: for operators and for history.
 
-use factline_core::{DomainEvent, WriteData};
+use chrono::{DateTime, Utc};
+use factline_core::{DomainEvent, Position, Recorded, Version, WriteData};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::{CodecFault, WriterSchema};
 
@@ -31,6 +33,40 @@ pub struct EventData<'e, E>(pub &'e E);
 impl<E: DomainEvent> Serialize for EventData<'_, E> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.write(Into(serializer))
+    }
+}
+
+/// A recorded event as callers see it: its data, and what places it. Written without a tree of JSON
+/// values in between.
+#[derive(Debug, Serialize)]
+#[serde(bound = "E: DomainEvent")]
+pub struct EventView<'e, E> {
+    data: EventData<'e, E>,
+    event_id: Uuid,
+    event_type: &'e str,
+    occurred_at: DateTime<Utc>,
+    partition: i32,
+    position: Position,
+    recorded_at: DateTime<Utc>,
+    stream_id: &'e str,
+    version: Version,
+}
+
+impl<'e, E> EventView<'e, E> {
+    /// Borrows all of it.
+    pub fn of(recorded: &'e Recorded<E>) -> Self {
+        let envelope = &recorded.envelope;
+        Self {
+            data: EventData(&recorded.event),
+            event_id: envelope.event_id,
+            event_type: &envelope.event_type,
+            occurred_at: envelope.occurred_at,
+            partition: envelope.partition,
+            position: envelope.position,
+            recorded_at: envelope.recorded_at,
+            stream_id: envelope.stream_id.as_str(),
+            version: envelope.version,
+        }
     }
 }
 

@@ -23,7 +23,7 @@ pub use codec::{Codec, Encoded};
 pub use fault::CodecFault;
 pub use folder::{RELEASE_RECORD, SchemaFolder, SchemaVersion};
 pub use frame::{frame, unframe};
-pub use json::{EventData, decode_to_json, event_to_json};
+pub use json::{EventData, EventView, decode_to_json, event_to_json};
 pub use registry::{FULL_TRANSITIVE, Registered, Registry, RegistrySettings};
 pub use schema::{StoredEvent, WriterSchema, subject};
 

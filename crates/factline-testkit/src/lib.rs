@@ -1,7 +1,8 @@
 //! What tests are written with, for any event set: given/when/then for aggregates, view specs that
 //! run a history four ways, recorded histories, generated checks of schema files and of the golden
-//! data that they once wrote, and what an integration test needs of the real stack: addresses, a database and names of its own, a wait
-//! with a deadline, a connection that can be cut.
+//! data that they once wrote, and what an integration test needs of the
+//! real stack: addresses, a database and names of its own, a wait with a deadline, a connection that
+//! can be cut, a reader of server-sent events.
 //!
 //! Everything here reports a failure by panicking with a sentence that says what was expected and
 //! what was there: it runs inside tests only.
@@ -17,6 +18,7 @@ mod history;
 pub mod parcels;
 mod proxy;
 mod schema_specs;
+mod server_sent;
 mod stack;
 mod view_spec;
 
@@ -27,5 +29,6 @@ pub use golden::{golden_data, renew_golden_data};
 pub use history::{History, recorded};
 pub use proxy::FaultProxy;
 pub use schema_specs::{round_trips, schema_files};
+pub use server_sent::{ServerSent, ServerSentReader};
 pub use stack::{Addresses, stack, unique_prefix};
 pub use view_spec::ViewSpec;

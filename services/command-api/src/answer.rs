@@ -3,17 +3,13 @@
 use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Utc};
-use factline_codec::EventData;
-use factline_core::{
-    Aggregate, DomainEvent, Fault, Position, Recorded, Refusal, RefusalKind, Version,
-};
+use factline_codec::EventView;
+use factline_core::{Aggregate, DomainEvent, Fault, Recorded, Refusal, RefusalKind, Version};
 use factline_log::{CommandFault, Done};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use service_kit::{Problem, extract::Json};
-use uuid::Uuid;
 
 const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -84,38 +80,7 @@ struct Events<'d, E>(&'d [Arc<Recorded<E>>]);
 
 impl<E: DomainEvent> Serialize for Events<'_, E> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|recorded| Event::of(recorded)))
-    }
-}
-
-#[derive(Serialize)]
-#[serde(bound = "E: DomainEvent")]
-struct Event<'d, E> {
-    data: EventData<'d, E>,
-    event_id: Uuid,
-    event_type: &'d str,
-    occurred_at: DateTime<Utc>,
-    partition: i32,
-    position: Position,
-    recorded_at: DateTime<Utc>,
-    stream_id: &'d str,
-    version: Version,
-}
-
-impl<'d, E> Event<'d, E> {
-    fn of(recorded: &'d Recorded<E>) -> Self {
-        let envelope = &recorded.envelope;
-        Self {
-            data: EventData(&recorded.event),
-            event_id: envelope.event_id,
-            event_type: &envelope.event_type,
-            occurred_at: envelope.occurred_at,
-            partition: envelope.partition,
-            position: envelope.position,
-            recorded_at: envelope.recorded_at,
-            stream_id: envelope.stream_id.as_str(),
-            version: envelope.version,
-        }
+        serializer.collect_seq(self.0.iter().map(|recorded| EventView::of(recorded)))
     }
 }
 

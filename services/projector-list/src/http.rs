@@ -31,7 +31,7 @@ pub fn routes(reading: Reading) -> Routes {
         description = "Lists for people and programs. Every answer says how fresh it is; a query \
             with a Consistency-Token shows at least what the token's command wrote."
     ),
-    paths(list_inventory, show_item),
+    paths(list_inventory, show_item, crate::live::listen),
     modifiers(&ServerAnswers)
 )]
 pub struct Api;

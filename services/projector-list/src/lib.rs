@@ -2,19 +2,23 @@
 //! rows flow out over HTTP.
 //!
 //! The view is [`inventory_list`]: its row, its fold and its queries. `factline-projection` runs
-//! it; [`http`] asks it; `read-kit` is what every read service has around its views.
+//! it; [`http`] asks it; `read-kit` is what every read service has around its views. Beside the
+//! views, [`live`] tells every event as it happens.
 
 #![deny(clippy::wildcard_enum_match_arm)] // a new event must be answered for by name
 
 pub mod http;
 pub mod inventory_list;
+pub mod live;
+mod settings;
 
 use factline_projection::FoldedView;
-use read_kit::{Database, Migration, ReadSettings, Role};
+use read_kit::{Database, Migration, Role};
 use service_kit::{Program, Runtime, ServiceError};
 use utoipa::OpenApi;
 
-use crate::inventory_list::InventoryList;
+use crate::{inventory_list::InventoryList, live::Live};
+pub use settings::{LiveSettings, Settings};
 
 /// The service's own migrations, in order.
 const MIGRATIONS: [Migration; 1] =
@@ -26,20 +30,23 @@ pub struct ProjectorList;
 impl Program for ProjectorList {
     const NAME: &'static str = "projector-list";
     const DEFAULTS: &'static str = include_str!("../config.toml");
-    type Settings = ReadSettings;
+    type Settings = Settings;
 
-    async fn start(settings: ReadSettings, runtime: Runtime) -> Result<(), ServiceError> {
+    async fn start(settings: Settings, runtime: Runtime) -> Result<(), ServiceError> {
+        let live = Live::new(settings.live.clone(), &runtime)?;
+        let settings = settings.read();
         let database = Database::new(&settings.database)?;
         database.watch(&runtime);
         let view = FoldedView::<InventoryList>::new();
         let reading = read_kit::begin(view, Role::Project, &settings, &database, &runtime)?;
+        live.begin(&settings, &database, &runtime)?;
         if settings.plays(Role::Query) {
-            runtime.serve_http(http::routes(reading)).await?;
+            runtime.serve_http(http::routes(reading).with_other(live.routes())).await?;
         }
         Ok(())
     }
 
-    async fn migrate(settings: ReadSettings) -> Result<(), ServiceError> {
+    async fn migrate(settings: Settings) -> Result<(), ServiceError> {
         read_kit::migrate(&settings.database, &MIGRATIONS).await
     }
 
@@ -57,7 +64,7 @@ mod tests {
 
     #[test]
     fn the_reference_file_lists_exactly_the_keys_that_exist() {
-        let loaded = load_service::<ReadSettings>(ProjectorList::DEFAULTS, None, []);
+        let loaded = load_service::<Settings>(ProjectorList::DEFAULTS, None, []);
         let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
         let (_, own) = loaded.settings;
         let defaults = ProjectionSettings::default();

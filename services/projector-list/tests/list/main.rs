@@ -2,5 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // the words are used outside #[test] functions
 
+mod live;
 mod queries;
 mod view;

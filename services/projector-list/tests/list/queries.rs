@@ -6,8 +6,8 @@ use domain::inventory::{InventoryEvent, ItemAdded, ItemDiscontinued, ItemSold};
 use factline_core::{Fold, Recorded};
 use factline_projection::{FoldedView, Projection};
 use factline_testkit::{History, TestDatabase};
-use projector_list::{ProjectorList, http::routes, inventory_list::InventoryList};
-use read_kit::{Database, ReadSettings, Role};
+use projector_list::{ProjectorList, Settings, http::routes, inventory_list::InventoryList};
+use read_kit::{Database, Role};
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
 use service_kit::{Program, Runtime, settings::load_service};
@@ -32,9 +32,10 @@ impl Shop {
             ("FACTLINE__QUERY__CONSISTENCY_WAIT_MS", wait_ms.to_string()),
         ];
         let given = given.map(|(name, value)| (name.to_owned(), value));
-        let loaded = load_service::<ReadSettings>(ProjectorList::DEFAULTS, None, given).unwrap();
+        let loaded = load_service::<Settings>(ProjectorList::DEFAULTS, None, given).unwrap();
         let (kit, settings) = loaded.settings;
         ProjectorList::migrate(settings.clone()).await.unwrap();
+        let settings = settings.read();
         let (runtime, pools) = (Runtime::new(kit.http), Database::new(&settings.database).unwrap());
         let view = FoldedView::<InventoryList>::new();
         let reading = read_kit::begin(view, Role::Project, &settings, &pools, &runtime).unwrap();

@@ -30,6 +30,9 @@ pub(crate) fn of(service: &str, stack: &Addresses, webhook_url: &str) -> Vec<(St
         settings.push(("DATABASE__URL", own(database)));
         settings.push(("HISTORY__URL", log_as("factline_log_reader")));
     }
+    if service == "projector-list" {
+        settings.push(("LIVE__REDIS_URL", stack.redis_url.clone()));
+    }
     if service == "alerter" {
         settings.push(("WEBHOOK__URL", webhook_url.to_owned()));
         settings.push(("WEBHOOK__SECRET", webhooks::SECRET.to_owned()));
