@@ -86,6 +86,28 @@ create table projection.foreign_records (
 create index foreign_records_to_export
     on projection.foreign_records (projection) where exported_at is null;
 
+-- What operators asked for: who, what, when and why, and what became of it. A projector's process
+-- carries out what is asked; rows are never deleted by it, so this is the audit trail.
+create table projection.operator_acts (
+    id          bigint      generated always as identity primary key,
+    asked_at    timestamptz not null default now(),
+    who         text        not null check (who <> ''),
+    act         text        not null check (act in ('retry', 'skip')),
+    projection  text        not null,
+    topic       text        not null,
+    stream_id   text        not null,
+    position    bigint,                           -- of the event to skip
+    reason      text,
+    dry_run     boolean     not null default false,
+    state       text        not null default 'asked'
+                            check (state in ('asked', 'done', 'refused')),
+    outcome     jsonb,
+    finished_at timestamptz,
+    check (act = 'retry' or (position is not null and not dry_run)),
+    check (act = 'retry' or (reason is not null and reason <> ''))
+);
+create index operator_acts_asked on projection.operator_acts (projection, id) where state = 'asked';
+
 -- The registry's answers, so that its outage does not stop a restart.
 create table projection.known_schemas (
     id   bigint primary key,

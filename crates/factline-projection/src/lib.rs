@@ -13,6 +13,7 @@
 //! [`Projection`], [`Projector`] runs it, [`ReadGate`] lets queries wait for what a command wrote.
 //! The delivery contract stands in `transaction.rs`, what may go wrong in `failure.rs`.
 
+pub mod acts;
 mod attempt;
 mod batch;
 mod checkpoint;
@@ -27,6 +28,7 @@ mod history;
 pub mod inspect;
 mod ledger;
 mod meters;
+mod operator;
 mod park;
 mod partition;
 mod projection;

@@ -17,7 +17,6 @@ pub(crate) fn position(projection: &'static str, id: &PartitionId, position: Pos
     .set(position.0 as f64);
 }
 
-#[allow(clippy::cast_precision_loss)]
 pub(crate) fn settled(projection: &'static str, settled: Settled, refilled: u64) {
     let outcomes = [
         ("applied", settled.applied),
@@ -32,11 +31,33 @@ pub(crate) fn settled(projection: &'static str, settled: Settled, refilled: u64)
         .increment(count as u64);
     }
     if let Some(streams) = settled.parked_streams {
-        gauge!("factline_projection_parked_streams", "projection" => projection)
-            .set(streams as f64);
+        parked_streams(projection, streams);
     }
     counter!("factline_projection_refilled_events_total", "projection" => projection)
         .increment(refilled);
+}
+
+#[allow(clippy::cast_precision_loss)]
+pub(crate) fn parked_streams(projection: &'static str, streams: i64) {
+    gauge!("factline_projection_parked_streams", "projection" => projection).set(streams as f64);
+}
+
+/// An act of an operator was finished.
+pub(crate) fn operator_act(projection: &'static str, act: &'static str, outcome: &'static str) {
+    operator_acts(projection, act, outcome, 1);
+}
+
+fn operator_acts(
+    projection: &'static str,
+    act: &'static str,
+    outcome: &'static str,
+    finished: u64,
+) {
+    counter!(
+        "factline_projection_operator_acts_total",
+        "projection" => projection, "act" => act, "outcome" => outcome
+    )
+    .increment(finished);
 }
 
 pub(crate) fn refused(projection: &'static str) {
@@ -45,9 +66,13 @@ pub(crate) fn refused(projection: &'static str) {
 }
 
 /// So that each counter is there before its first event.
-#[allow(clippy::cast_precision_loss)]
 pub(crate) fn announce(projection: &'static str, parked_streams: i64) {
     settled(projection, Settled { parked_streams: Some(parked_streams), ..Settled::default() }, 0);
     counter!("factline_projection_refused_checkpoints_total", "projection" => projection)
         .increment(0);
+    for act in ["retry", "dry_run", "skip"] {
+        for outcome in ["done", "refused"] {
+            operator_acts(projection, act, outcome, 0);
+        }
+    }
 }

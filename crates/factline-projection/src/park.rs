@@ -191,13 +191,13 @@ impl Raw {
 }
 
 /// Text of foreign origin may hold NUL, which the database refuses.
-fn storable(text: &str) -> String {
+pub(crate) fn storable(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
 /// Equal for failures that look alike: digits do not count. FNV-1a, because it
 /// must be the same in every build.
-fn fingerprint(code: &str, event_type: &str, detail: &str) -> String {
+pub(crate) fn fingerprint(code: &str, event_type: &str, detail: &str) -> String {
     let plain = detail.chars().filter(|c| !c.is_ascii_digit());
     let text: String = [code, "\n", event_type, "\n"].concat().chars().chain(plain).collect();
     let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

@@ -1,4 +1,4 @@
-//! A projection at work: its consumer, its workers, its export; started together, stopped together.
+//! A projection at work: its consumer, its workers, its export, what operators ask; started together, stopped together.
 
 use std::{
     collections::HashMap,
@@ -27,6 +27,7 @@ use crate::{
     failure::Class,
     history::History,
     meters,
+    operator::Operator,
     reading::Reader,
     schemas::Schemas,
     settings::ms,
@@ -139,7 +140,8 @@ impl<P: Projection> Projector<P> {
         }
         let (stop, stopped) = watch::channel(false);
         let export = Export::new(Arc::clone(&self.shared), self.kafka.clone());
-        tasks.spawn(export.run(stopped));
+        tasks.spawn(export.run(stopped.clone()));
+        tasks.spawn(Operator::new(Arc::clone(&self.shared)).run(stopped));
 
         let (shared, epochs) = (Arc::clone(&self.shared), HashMap::new());
         let mut coordinator = Coordinator { shared, consumer, workers, epochs };

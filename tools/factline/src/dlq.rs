@@ -1,5 +1,7 @@
-//! `factline dlq`: what projections could not apply, by what it looks like, and each in full.
+//! `factline dlq`: what projections could not apply, by what it looks like, and each in full; and what
+//! an operator does about it.
 
+mod acts;
 mod payload;
 
 use std::collections::BTreeMap;
@@ -36,6 +38,11 @@ pub(crate) enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Apply the parked events of streams, in order, so that they are live again; a dry run without
+    /// --yes
+    Retry(acts::Retry),
+    /// Pass over the first parked event of a stream, for a reason
+    Skip(acts::Skip),
 }
 
 /// Failures of one projection that look alike.
@@ -52,13 +59,15 @@ struct Group {
     first_stream: String,
 }
 
-/// Lists or shows.
+/// Lists, shows, or asks a projector for an act.
 pub(crate) async fn run(verb: &Verb, sources: &Sources) -> Result<bool, Failure> {
     match verb {
         Verb::List { json } => list(*json, sources).await,
         Verb::Show { stream, projection, json } => {
             show(stream, projection.as_deref(), *json, sources).await
         }
+        Verb::Retry(verb) => acts::retry(verb, sources).await,
+        Verb::Skip(verb) => acts::skip(verb, sources).await,
     }
 }
 
@@ -142,11 +151,7 @@ async fn show(
     let mut found = false;
     for projector in &sources.projectors {
         let streams = inspect::parked_streams(&projector.database).await?;
-        let is_wanted = |stream: &&ParkedStream| {
-            projection.is_none_or(|projection| stream.projection == projection)
-                && (stream.stream_id == wanted || stream.fingerprint == wanted)
-        };
-        for stream in streams.iter().filter(is_wanted) {
+        for stream in streams.iter().filter(|one| is_wanted(one, wanted, projection)) {
             found = true;
             show_stream(projector, stream, json).await?;
         }
@@ -155,6 +160,12 @@ async fn show(
         return Err(Failure::new(format!("nothing of {wanted:?} is parked")));
     }
     Ok(true)
+}
+
+/// Whether the stream is the wanted one, or failed in the wanted way.
+fn is_wanted(stream: &ParkedStream, wanted: &str, projection: Option<&str>) -> bool {
+    projection.is_none_or(|projection| stream.projection == projection)
+        && (stream.stream_id == wanted || stream.fingerprint == wanted)
 }
 
 async fn show_stream(

@@ -2,7 +2,7 @@
 //!
 //! In flow the addresses of the log, of Kafka and of every service; out flow answers for a person,
 //! or with `--json` for a program. Nothing is
-//! changed, except by a verb that says so and only with `--apply`.
+//! changed, except by a verb that says so: `schemas push --apply`, `dlq retry --yes`, `dlq skip`.
 
 mod dlq;
 mod events;

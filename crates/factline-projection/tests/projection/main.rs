@@ -4,6 +4,7 @@
 
 mod following;
 mod holes;
+mod operator;
 mod outages;
 mod poison;
 mod support;
