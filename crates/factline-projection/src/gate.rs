@@ -124,6 +124,12 @@ impl ReadGate {
         Self { inner: Arc::new(Inner { database, projection, topics, last, _idle: idle }), moved }
     }
 
+    /// Whether the projection reads a topic; a token of any other is [`GateError::Unknown`].
+    #[must_use]
+    pub fn reads(&self, topic: &str) -> bool {
+        self.inner.topics.iter().any(|one| **one == *topic)
+    }
+
     /// Waits until the projection has passed every token, at most for `within`. What it returns was
     /// read before the caller's own query, so that query sees at least as much. Without tokens it
     /// only says how fresh the projection is. Safe to cancel.
@@ -162,7 +168,7 @@ impl ReadGate {
         for token in tokens {
             let mut of_topic = freshness.partitions.iter().filter(|one| one.topic == token.topic);
             let count = of_topic.clone().next().map(|one| one.partitions);
-            let known = self.inner.topics.contains(&token.topic);
+            let known = self.reads(&token.topic);
             if !known || count.is_some_and(|count| token.partition >= count) {
                 let (topic, partition) = (token.topic.clone(), token.partition);
                 return Err(GateError::Unknown { topic, partition });

@@ -1,5 +1,5 @@
 //! What every read service has around its views, and no business: settings and roles, a migrated
-//! database, projections at work, queries that say how fresh they are, cursors for pages.
+//! database, projections at work, queries that say how fresh they are, pages and their cursors.
 //!
 //! In flow a service's migrations and its projections, whose events name the topics; out flows a
 //! [`Reading`] for each view, which the service's queries ask. A service that starts
@@ -15,11 +15,13 @@
 pub mod cursor;
 
 mod database;
+mod page;
 mod projecting;
 mod reading;
 mod settings;
 
 pub use database::{Database, Migration, migrate, pool};
+pub use page::{Limit, PageError};
 pub use projecting::begin;
-pub use reading::{Fresh, Reading, unanswered};
+pub use reading::{Fresh, Reading, fresh_together, unanswered};
 pub use settings::{DatabaseSettings, HistorySettings, QuerySettings, ReadSettings, Role};

@@ -1,10 +1,11 @@
 //! What every query does around its own statement: waits until the view shows what the caller has
 //! written, says how fresh the answer is, turns a database's no into an answer.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::response::{IntoResponseParts, ResponseParts};
 use chrono::Utc;
+use factline_core::Token;
 use factline_projection::{Class, Freshness, GateError, ReadGate, class_of};
 use http::{HeaderName, HeaderValue};
 use service_kit::{Problem, extract::ConsistencyTokens};
@@ -38,6 +39,31 @@ impl Reading {
     pub async fn fresh(&self, tokens: &ConsistencyTokens) -> Result<Fresh, Problem> {
         self.gate.wait_for(&tokens.0, self.wait).await.map(Fresh).map_err(refused)
     }
+}
+
+/// The same for an answer that is made of several views of one database: each waits for the tokens
+/// of the topics that it reads, all of them within the first one's time. Safe to cancel.
+///
+/// # Errors
+/// A token is of a topic that none of them reads (400), or a view is not there in time (503).
+pub async fn fresh_together(
+    views: &[&Reading],
+    tokens: &ConsistencyTokens,
+) -> Result<Fresh, Problem> {
+    let stranger = |token: &&Token| !views.iter().any(|view| view.gate.reads(&token.topic));
+    if let Some(Token { topic, partition, .. }) = tokens.0.iter().find(stranger) {
+        return Err(refused(GateError::Unknown { topic: topic.clone(), partition: *partition }));
+    }
+    let until = Instant::now() + views.first().map_or(Duration::ZERO, |view| view.wait);
+    let mut together = Freshness::default();
+    for view in views {
+        let own = tokens.0.iter().filter(|token| view.gate.reads(&token.topic)).cloned();
+        let own: Vec<Token> = own.collect();
+        let left = until.saturating_duration_since(Instant::now());
+        let fresh = view.gate.wait_for(&own, left).await.map_err(refused)?;
+        together.partitions.extend(fresh.partitions);
+    }
+    Ok(Fresh(together))
 }
 
 fn refused(error: GateError) -> Problem {

@@ -1,7 +1,7 @@
 //! What is going on: pages of alert episodes, each with what was told of it.
 
 use chrono::{DateTime, Utc};
-use read_kit::cursor;
+use read_kit::{Limit, PageError, cursor};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, Postgres, QueryBuilder, types::Json};
 use utoipa::{IntoParams, ToSchema};
@@ -35,24 +35,6 @@ pub enum AlertState {
     Open,
     /// It is no longer low.
     Resolved,
-}
-
-/// Alerts on a page, 1 to 500.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "u32")]
-pub struct Limit(u32);
-
-impl Default for Limit {
-    fn default() -> Self {
-        Self(50) // a screenful
-    }
-}
-
-impl TryFrom<u32> for Limit {
-    type Error = &'static str;
-    fn try_from(limit: u32) -> Result<Self, &'static str> {
-        if (1..=500).contains(&limit) { Ok(Self(limit)) } else { Err("must be 1 to 500") }
-    }
 }
 
 /// A page of alerts.
@@ -166,17 +148,6 @@ const ALERTS: &str = "
 /// Where a page ended.
 type PageEnd = (DateTime<Utc>, Uuid);
 
-/// Why there is no page.
-#[derive(Debug, thiserror::Error)]
-pub enum PageError {
-    /// The cursor is not of this query.
-    #[error(transparent)]
-    Cursor(#[from] cursor::MalformedCursor),
-    /// The database said no.
-    #[error(transparent)]
-    Database(#[from] sqlx::Error),
-}
-
 /// Reads a page.
 ///
 /// # Errors
@@ -200,12 +171,9 @@ pub async fn page(pool: &PgPool, query: &AlertQuery) -> Result<Page, PageError> 
         sql.push(", ").push_bind(id).push(")");
     }
     sql.push(" order by e.opened_at desc, e.id desc limit ");
-    sql.push_bind(i64::from(limit.0) + 1); // one more tells whether there is more
+    sql.push_bind(limit.and_one());
     let rows: Vec<Json<Alert>> = sql.build_query_scalar().fetch_all(pool).await?;
-    let mut items: Vec<_> = rows.into_iter().map(|Json(row)| row).collect();
-    let more = items.len() > limit.0 as usize;
-    items.truncate(limit.0 as usize);
-    let end = items.last().filter(|_| more);
-    let next_cursor = end.map(|row| cursor::seal(&binding, &(row.opened_at, row.id)));
+    let seal = |row: &Alert| cursor::seal(&binding, &(row.opened_at, row.id));
+    let (items, next_cursor) = limit.page(rows, seal);
     Ok(Page { items, next_cursor })
 }

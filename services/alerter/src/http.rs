@@ -1,7 +1,7 @@
 //! The query over HTTP, and its description.
 
 use axum::{Router, extract::State, response::IntoResponse, routing::get};
-use read_kit::{Reading, unanswered};
+use read_kit::Reading;
 use service_kit::{
     Problem,
     extract::{ConsistencyTokens, Json, Query},
@@ -9,7 +9,7 @@ use service_kit::{
 };
 use utoipa::OpenApi;
 
-use crate::alerts::{self, AlertQuery, Page, PageError};
+use crate::alerts::{self, AlertQuery, Page};
 
 /// Every public route, over a view that this process or another one keeps.
 #[must_use]
@@ -58,12 +58,7 @@ async fn list_alerts(
     tokens: ConsistencyTokens,
 ) -> Result<impl IntoResponse, Problem> {
     let fresh = reading.fresh(&tokens).await?;
-    let page = alerts::page(&reading.pool, &query).await.map_err(|error| match error {
-        PageError::Cursor(error) => Problem::bad_request("malformed_cursor", error.to_string())
-            .error("cursor", "is not a cursor of this query"),
-        PageError::Database(error) => unanswered(&error),
-    })?;
-    Ok((fresh, Json(page)))
+    Ok((fresh, Json(alerts::page(&reading.pool, &query).await?)))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use service_kit::{
 };
 use utoipa::OpenApi;
 
-use crate::inventory_list::{self, InventoryRow, Page, PageError, PageQuery};
+use crate::inventory_list::{self, InventoryRow, Page, PageQuery};
 
 /// Every public route, over a view that this process or another one keeps.
 #[must_use]
@@ -63,12 +63,7 @@ async fn list_inventory(
     tokens: ConsistencyTokens,
 ) -> Result<impl IntoResponse, Problem> {
     let fresh = reading.fresh(&tokens).await?;
-    let page = inventory_list::page(&reading.pool, &query).await.map_err(|error| match error {
-        PageError::Cursor(error) => Problem::bad_request("malformed_cursor", error.to_string())
-            .error("cursor", "is not a cursor of this query"),
-        PageError::Database(error) => unanswered(&error),
-    })?;
-    Ok((fresh, Json(page)))
+    Ok((fresh, Json(inventory_list::page(&reading.pool, &query).await?)))
 }
 
 /// Shows one item.

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use domain::inventory::{InventoryEvent, ItemAdded, StockLevel};
 use factline_core::{Envelope, Fold, Folded, Recorded};
 use factline_projection::{Rows, View};
-use read_kit::cursor;
+use read_kit::{Limit, PageError, cursor};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, Postgres, QueryBuilder, types::Json};
 use utoipa::{IntoParams, ToSchema};
@@ -221,24 +221,6 @@ pub enum Order {
     Desc,
 }
 
-/// Items on a page, 1 to 500: more is an export, and an export reads the topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "u32")]
-pub struct Limit(u32);
-
-impl Default for Limit {
-    fn default() -> Self {
-        Self(50) // a screenful
-    }
-}
-
-impl TryFrom<u32> for Limit {
-    type Error = &'static str;
-    fn try_from(limit: u32) -> Result<Self, &'static str> {
-        if (1..=500).contains(&limit) { Ok(Self(limit)) } else { Err("must be 1 to 500") }
-    }
-}
-
 /// A page of items.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Page {
@@ -292,33 +274,17 @@ impl Sort {
     }
 }
 
-/// Why there is no page.
-#[derive(Debug, thiserror::Error)]
-pub enum PageError {
-    /// The cursor is not of this query.
-    #[error(transparent)]
-    Cursor(#[from] cursor::MalformedCursor),
-    /// The database said no.
-    #[error(transparent)]
-    Database(#[from] sqlx::Error),
-}
-
 /// Reads a page.
 ///
 /// # Errors
 /// The cursor is not one that this query gave, or the database fails.
 pub async fn page(pool: &PgPool, query: &PageQuery) -> Result<Page, PageError> {
     let end = query.page_end()?;
-    let limit = i64::from(query.limit.0);
-    let mut statement = query.statement(end, limit + 1); // one more tells whether there is more
+    let mut statement = query.statement(end, query.limit.and_one());
     let rows: Vec<Json<InventoryRow>> = statement.build_query_scalar().fetch_all(pool).await?;
-    let mut items: Vec<_> = rows.into_iter().map(|Json(row)| row).collect();
-    let more = items.len() > query.limit.0 as usize;
-    items.truncate(query.limit.0 as usize);
-    let end = items.last().filter(|_| more);
-    let next_cursor = end.map(|row| {
-        cursor::seal(&query.binding(), &PageEnd(query.sort.value(row), row.sku.clone()))
-    });
+    let end = |row: &InventoryRow| PageEnd(query.sort.value(row), row.sku.clone());
+    let seal = |row: &InventoryRow| cursor::seal(&query.binding(), &end(row));
+    let (items, next_cursor) = query.limit.page(rows, seal);
     Ok(Page { items, next_cursor })
 }
 
@@ -410,7 +376,7 @@ mod tests {
         let cursor = Some(cursor::seal(&query.binding(), &end));
         let same = PageQuery { cursor: cursor.clone(), ..query.clone() };
         assert_eq!(same.page_end().unwrap().unwrap().1, "85123A");
-        let larger = PageQuery { limit: Limit(500), ..same.clone() };
+        let larger = PageQuery { limit: Limit::try_from(500).unwrap(), ..same.clone() };
         assert!(larger.page_end().is_ok(), "the page's size may change");
         for other in [
             PageQuery { sort: Sort::Name, ..same.clone() },
@@ -429,13 +395,5 @@ mod tests {
         let end = PageEnd(SortValue::Text("x".to_owned()), "85123A".to_owned());
         let cursor = Some(cursor::seal(&query.binding(), &end));
         assert!(PageQuery { cursor, ..query }.page_end().is_err());
-    }
-
-    #[test]
-    fn h35_a_limit_is_1_to_500() {
-        assert!(Limit::try_from(0).is_err());
-        assert!(Limit::try_from(501).is_err());
-        assert!(Limit::try_from(1_000_000_000).is_err());
-        assert_eq!(Limit::try_from(500).unwrap().0, 500);
     }
 }
