@@ -37,7 +37,7 @@ impl Listener {
 async fn a_sale_is_told_live_and_to_those_who_come_back() {
     let system = System::create("live").await;
     let api = system.start(Service::CommandApi).await;
-    let list = system.start(Service::List).await;
+    let list = system.start_live_list().await;
     let mut listener = Listener::new(&list.client(), None).await;
     let item = json!({"sku": "71053", "name": "Lantern", "quantity": 9, "unit_price_cents": 255});
     assert_eq!(api.client().post("/inventory", item).await.status, 201);

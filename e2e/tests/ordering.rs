@@ -84,6 +84,37 @@ async fn an_order_and_its_customer_come_back_together_by_their_correlation_id() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_was_placed_is_read_back_with_the_token_of_the_answer() {
+    let system = System::create("read_back").await;
+    let api = system.start(Service::CommandApi).await;
+    let list = system.start(Service::List).await;
+    let (client, list) = (api.client(), list.client());
+    add(&client, "71053", "Lantern", 339).await;
+    let ada = json!({"name": "Ada", "email": "ada@example.com"});
+    let registered = client.post("/customers", ada).await;
+    let customer = made(&registered);
+    let place = json!({"customer_id": customer, "shipping_address": "1 Main Street, Leeds",
+                       "items": [{"sku": "71053", "quantity": 2}]});
+    let placed = client.post("/orders", place).await;
+    let order = made(&placed);
+
+    let tokens = format!("{}, {}", placed.token.unwrap(), registered.token.unwrap());
+    let read = list.get_after(&format!("/orders/{order}"), &tokens).await;
+    assert_eq!((read.status, &read.etag), (200, &placed.etag), "{read:?}");
+    assert_eq!(read.body["status"], "confirmed");
+    assert_eq!(read.body["total_cents"], 2 * 339);
+    assert_eq!(read.body["items"][0]["name"], "Lantern");
+    assert_eq!(read.body["customer_name"], "Ada");
+    let theirs = list.get_after(&format!("/customers/{customer}/orders"), &tokens).await;
+    assert_eq!(theirs.body["items"], json!([read.body]));
+
+    let patch = client.request(Method::PATCH, &format!("/customers/{customer}"));
+    let renamed = Answer::of(patch.json(&json!({"name": "Ada King"}))).await;
+    let read = list.get_after(&format!("/orders/{order}"), &renamed.token.unwrap()).await;
+    assert_eq!(read.body["customer_name"], "Ada King", "{read:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_order_is_placed_paid_shipped_and_delivered_at_the_catalogues_prices() {
     let system = System::create("ordering").await;
     let api = system.start(Service::CommandApi).await;

@@ -27,7 +27,7 @@ async fn with_kafka_the_registry_or_redis_down_commands_succeed_and_views_catch_
     let stack = OwnedStack::from(Stack::up(&options, &mut Quiet).unwrap());
     let system = System::create_on("outages", stack.addresses().clone()).await;
     let api = system.start(Service::CommandApi).await;
-    let list = system.start(Service::List).await;
+    let list = system.start_live_list().await;
     let client = api.client();
     let item = json!({"sku": "71053", "name": "Lantern", "quantity": 100, "unit_price_cents": 100});
     assert_eq!(client.post("/inventory", item).await.status, 201);

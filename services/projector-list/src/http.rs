@@ -1,8 +1,12 @@
-//! The queries over HTTP, and their description.
+//! The queries over HTTP, and their description: items here, orders and customers in files of their
+//! own.
+
+mod customers;
+mod orders;
 
 use axum::{Router, extract::State, response::IntoResponse, routing::get};
 use factline_core::StreamId;
-use http::{HeaderValue, header};
+use http::{HeaderName, HeaderValue, header};
 use read_kit::{Reading, unanswered};
 use service_kit::{
     Problem,
@@ -13,13 +17,27 @@ use utoipa::OpenApi;
 
 use crate::inventory_list::{self, InventoryRow, Page, PageQuery};
 
-/// Every public route, over a view that this process or another one keeps.
+/// The views that can be asked, each with its own progress.
+#[derive(Debug, Clone)]
+#[allow(missing_docs)] // the views' own names
+pub struct Views {
+    pub inventory_list: Reading,
+    pub order_list: Reading,
+    pub customer_list: Reading,
+}
+
+/// Every public route, over views that this process or another one keeps.
 #[must_use]
-pub fn routes(reading: Reading) -> Routes {
+pub fn routes(views: Views) -> Routes {
     let queries = Router::new()
         .route("/inventory", get(list_inventory))
         .route("/inventory/{sku}", get(show_item))
-        .with_state(reading);
+        .route("/orders", get(orders::list_orders))
+        .route("/orders/{order_id}", get(orders::show_order))
+        .route("/customers", get(customers::list_customers))
+        .route("/customers/{customer_id}", get(customers::show_customer))
+        .route("/customers/{customer_id}/orders", get(orders::list_orders_of_customer))
+        .with_state(views);
     Routes::json(queries).with_other(openapi_routes(&Api::openapi()))
 }
 
@@ -31,7 +49,16 @@ pub fn routes(reading: Reading) -> Routes {
         description = "Lists for people and programs. Every answer says how fresh it is; a query \
             with a Consistency-Token shows at least what the token's command wrote."
     ),
-    paths(list_inventory, show_item, crate::live::listen),
+    paths(
+        list_inventory,
+        show_item,
+        orders::list_orders,
+        orders::show_order,
+        customers::list_customers,
+        customers::show_customer,
+        orders::list_orders_of_customer,
+        crate::live::listen,
+    ),
     modifiers(&ServerAnswers)
 )]
 pub struct Api;
@@ -58,7 +85,7 @@ pub struct Api;
     )
 )]
 async fn list_inventory(
-    State(reading): State<Reading>,
+    State(Views { inventory_list: reading, .. }): State<Views>,
     Query(query): Query<PageQuery>,
     tokens: ConsistencyTokens,
 ) -> Result<impl IntoResponse, Problem> {
@@ -92,7 +119,7 @@ async fn list_inventory(
     )
 )]
 async fn show_item(
-    State(reading): State<Reading>,
+    State(Views { inventory_list: reading, .. }): State<Views>,
     Path(sku): Path<StreamId>,
     tokens: ConsistencyTokens,
 ) -> Result<impl IntoResponse, Problem> {
@@ -100,9 +127,18 @@ async fn show_item(
     let row = inventory_list::find(&reading.pool, sku.as_str()).await;
     let row = row.map_err(|error| unanswered(&error))?;
     let row = row.ok_or_else(|| Problem::not_found("unknown_item", "there is no such item"))?;
-    let etag = HeaderValue::from_str(&format!("\"{}\"", row.version));
-    let etag = etag.map_err(|_| Problem::internal())?; // digits and quotes: never
-    Ok((fresh, [(header::ETAG, etag)], Json(row)))
+    Ok((fresh, etag(row.version)?, Json(row)))
+}
+
+fn unknown_customer() -> Problem {
+    Problem::not_found("unknown_customer", "there is no such customer")
+}
+
+/// The header of an answer that shows one thing.
+fn etag(version: i64) -> Result<[(HeaderName, HeaderValue); 1], Problem> {
+    let value = HeaderValue::from_str(&format!("\"{version}\""));
+    let value = value.map_err(|_| Problem::internal())?; // digits and quotes: never
+    Ok([(header::ETAG, value)])
 }
 
 #[cfg(test)]

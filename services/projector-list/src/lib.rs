@@ -1,28 +1,37 @@
-//! Lists: inventory events flow in from Kafka, rows flow into the service's own database, pages of
-//! rows flow out over HTTP.
+//! Lists: events of items, orders and customers flow in from Kafka, rows flow into the service's own
+//! database, pages of rows flow out over HTTP.
 //!
-//! The view is [`inventory_list`]: its row, its fold and its queries. `factline-projection` runs
-//! it; [`http`] asks it; `read-kit` is what every read service has around its views. Beside the
-//! views, [`live`] tells every event as it happens.
+//! The views are [`inventory_list`], [`order_list`] and [`customer_list`]: each has its row, its
+//! fold and a consumer group of its own, and its queries beside them; [`orders`] asks two at once.
+//! `factline-projection` runs them; [`http`] asks them; `read-kit` is what every read service has
+//! around its views. Beside the views, [`live`] tells every event as it happens.
 
 #![deny(clippy::wildcard_enum_match_arm)] // a new event must be answered for by name
 
+pub mod customer_list;
 pub mod http;
 pub mod inventory_list;
 pub mod live;
+pub mod order_list;
+pub mod orders;
 mod settings;
 
-use factline_projection::FoldedView;
-use read_kit::{Database, Migration, Role};
+use factline_projection::{FoldedView, View};
+use read_kit::{Database, Migration, ReadSettings, Reading, Role};
 use service_kit::{Program, Runtime, ServiceError};
 use utoipa::OpenApi;
 
-use crate::{inventory_list::InventoryList, live::Live};
+use crate::{
+    customer_list::CustomerList, http::Views, inventory_list::InventoryList, live::Live,
+    order_list::OrderList,
+};
 pub use settings::{LiveSettings, Settings};
 
 /// The service's own migrations, in order.
-const MIGRATIONS: [Migration; 1] =
-    [(1001, "inventory list", include_str!("../migrations/1001_inventory_list.sql"))];
+const MIGRATIONS: [Migration; 2] = [
+    (1001, "inventory list", include_str!("../migrations/1001_inventory_list.sql")),
+    (1002, "orders and customers", include_str!("../migrations/1002_orders_and_customers.sql")),
+];
 
 /// The service.
 pub struct ProjectorList;
@@ -37,11 +46,10 @@ impl Program for ProjectorList {
         let settings = settings.read();
         let database = Database::new(&settings.database)?;
         database.watch(&runtime);
-        let view = FoldedView::<InventoryList>::new();
-        let reading = read_kit::begin(view, Role::Project, &settings, &database, &runtime)?;
+        let views = begin_views(&settings, &database, &runtime)?;
         live.begin(&settings, &database, &runtime)?;
         if settings.plays(Role::Query) {
-            runtime.serve_http(http::routes(reading).with_other(live.routes())).await?;
+            runtime.serve_http(http::routes(views).with_other(live.routes())).await?;
         }
         Ok(())
     }
@@ -53,6 +61,30 @@ impl Program for ProjectorList {
     fn openapi() -> Option<utoipa::openapi::OpenApi> {
         Some(http::Api::openapi())
     }
+}
+
+/// Begins every view.
+///
+/// # Errors
+/// The settings name what cannot be used.
+pub fn begin_views(
+    settings: &ReadSettings,
+    database: &Database,
+    runtime: &Runtime,
+) -> Result<Views, ServiceError> {
+    Ok(Views {
+        inventory_list: begin::<InventoryList>(settings, database, runtime)?,
+        order_list: begin::<OrderList>(settings, database, runtime)?,
+        customer_list: begin::<CustomerList>(settings, database, runtime)?,
+    })
+}
+
+fn begin<V: View>(
+    settings: &ReadSettings,
+    database: &Database,
+    runtime: &Runtime,
+) -> Result<Reading, ServiceError> {
+    read_kit::begin(FoldedView::<V>::new(), Role::Project, settings, database, runtime)
 }
 
 #[cfg(test)]

@@ -25,6 +25,17 @@ pub enum OrderStatus {
 }
 
 impl OrderStatus {
+    /// Every one, in that order.
+    pub const ALL: [Self; 7] = [
+        Self::Draft,
+        Self::Confirmed,
+        Self::Pending,
+        Self::Paid,
+        Self::Shipped,
+        Self::Delivered,
+        Self::Cancelled,
+    ];
+
     /// The word in JSON, SQL and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

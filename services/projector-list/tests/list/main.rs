@@ -1,7 +1,12 @@
-//! The view on histories, and its queries on a real database.
+//! The views on histories, and their queries on a real database.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // the words are used outside #[test] functions
 
 mod live;
+mod model;
+mod order_queries;
+mod order_view;
 mod queries;
+mod shop;
 mod view;
+mod words;

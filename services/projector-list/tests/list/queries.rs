@@ -1,117 +1,14 @@
-//! The queries over HTTP, on a real database that the view was folded into.
+//! The queries of items over HTTP, on a real database that the view was folded into.
 
-use std::{collections::BTreeSet, net::SocketAddr};
+use std::collections::BTreeSet;
 
 use domain::inventory::{InventoryEvent, ItemAdded, ItemDiscontinued, ItemSold};
-use factline_core::{Fold, Recorded};
-use factline_projection::{FoldedView, Projection};
-use factline_testkit::{History, TestDatabase};
-use projector_list::{ProjectorList, Settings, http::routes, inventory_list::InventoryList};
-use read_kit::{Database, Role};
-use reqwest::{Response, StatusCode};
+use factline_core::Recorded;
+use factline_testkit::History;
+use projector_list::inventory_list::InventoryList;
 use serde_json::Value;
-use service_kit::{Program, Runtime, settings::load_service};
-use sqlx::{Connection, PgConnection};
 
-/// A listening service whose view holds a history.
-struct Shop {
-    address: SocketAddr,
-    database: TestDatabase,
-    client: reqwest::Client,
-    _runtime: Runtime,
-}
-
-impl Shop {
-    /// The service waits for tokens for `wait_ms`.
-    async fn open(test: &str, wait_ms: u64, history: Vec<Recorded<InventoryEvent>>) -> Self {
-        let database = TestDatabase::create(test).await;
-        let given = [
-            ("FACTLINE__ROLES", "query".to_owned()),
-            ("FACTLINE__DATABASE__URL", database.url()),
-            ("FACTLINE__HTTP__LISTEN", "127.0.0.1:0".to_owned()),
-            ("FACTLINE__QUERY__CONSISTENCY_WAIT_MS", wait_ms.to_string()),
-        ];
-        let given = given.map(|(name, value)| (name.to_owned(), value));
-        let loaded = load_service::<Settings>(ProjectorList::DEFAULTS, None, given).unwrap();
-        let (kit, settings) = loaded.settings;
-        ProjectorList::migrate(settings.clone()).await.unwrap();
-        let settings = settings.read();
-        let (runtime, pools) = (Runtime::new(kit.http), Database::new(&settings.database).unwrap());
-        let view = FoldedView::<InventoryList>::new();
-        let reading = read_kit::begin(view, Role::Project, &settings, &pools, &runtime).unwrap();
-        let address = runtime.serve_http(routes(reading)).await.unwrap();
-        let shop = Self { address, database, client: reqwest::Client::new(), _runtime: runtime };
-        shop.apply(&history).await;
-        shop
-    }
-
-    /// As the projection runtime does, in small: the view's rows and the checkpoints.
-    async fn apply(&self, events: &[Recorded<InventoryEvent>]) {
-        let mut connection = PgConnection::connect(&self.database.url()).await.unwrap();
-        let view = FoldedView::<InventoryList>::new();
-        view.prepare(&mut connection).await.unwrap();
-        let mut tx = connection.begin().await.unwrap();
-        view.apply(&mut tx, events).await.unwrap();
-        for Recorded { envelope, .. } in events {
-            sqlx::query(
-                "insert into projection.checkpoints
-                     (projection, topic, partition, position, partitions, recorded_at)
-                 values ($1, $2, $3, $4, 3, $5)
-                 on conflict (projection, topic, partition)
-                     do update set position = excluded.position, recorded_at = excluded.recorded_at",
-            )
-            .bind(InventoryList::NAME)
-            .bind(&*envelope.topic)
-            .bind(envelope.partition)
-            .bind(envelope.position.0)
-            .bind(envelope.recorded_at)
-            .execute(&mut *tx)
-            .await
-            .unwrap();
-        }
-        tx.commit().await.unwrap();
-    }
-
-    async fn get(&self, path: &str) -> Response {
-        self.client.get(format!("http://{}{path}", self.address)).send().await.unwrap()
-    }
-
-    async fn get_with_token(&self, path: &str, token: &str) -> Response {
-        let request = self.client.get(format!("http://{}{path}", self.address));
-        request.header("consistency-token", token).send().await.unwrap()
-    }
-
-    async fn page(&self, path: &str) -> Value {
-        let answer = self.get(path).await;
-        assert_eq!(answer.status(), StatusCode::OK, "{path}");
-        answer.json().await.unwrap()
-    }
-
-    /// Every item of every page, in order.
-    async fn all_pages(&self, query: &str) -> Vec<Value> {
-        let (mut items, mut cursor) = (Vec::new(), None::<String>);
-        loop {
-            let more = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
-            let page = self.page(&format!("/inventory?limit=3{query}{more}")).await;
-            items.extend(page["items"].as_array().unwrap().iter().cloned());
-            cursor = page["next_cursor"].as_str().map(str::to_owned);
-            if cursor.is_none() {
-                return items;
-            }
-        }
-    }
-
-    async fn refused(&self, path: &str, status: u16, code: &str) {
-        problem(self.get(path).await, status, code).await;
-    }
-}
-
-async fn problem(answer: Response, status: u16, code: &str) -> Value {
-    let found = answer.status().as_u16();
-    let document: Value = answer.json().await.unwrap();
-    assert_eq!((found, document["code"].as_str()), (status, Some(code)), "{document}");
-    document
-}
+use crate::shop::{Shop, problem};
 
 fn added(name: &str, quantity: i64, unit_price_cents: i64) -> InventoryEvent {
     let (name, currency) = (name.to_owned(), "GBP".to_owned());
@@ -137,8 +34,8 @@ fn skus(items: &[Value]) -> Vec<&str> {
 async fn pages_in_every_order_show_every_item_once() {
     let shop = Shop::open("pages_in_every_order", 0, ten_items()).await;
     for sort in ["sku", "name", "available", "unit_price_cents", "last_updated_at"] {
-        let rising = shop.all_pages(&format!("&sort={sort}&order=asc")).await;
-        let mut falling = shop.all_pages(&format!("&sort={sort}&order=desc")).await;
+        let rising = shop.all_pages("/inventory", &format!("&sort={sort}&order=asc")).await;
+        let mut falling = shop.all_pages("/inventory", &format!("&sort={sort}&order=desc")).await;
         assert_eq!(skus(&rising).iter().collect::<BTreeSet<_>>().len(), 10, "{sort}");
         falling.reverse();
         assert_eq!(skus(&rising), skus(&falling), "{sort}");
@@ -153,14 +50,18 @@ async fn pages_in_every_order_show_every_item_once() {
 #[tokio::test]
 async fn filters_pick_by_state_name_and_available_units() {
     let shop = Shop::open("filters_pick", 0, ten_items()).await;
-    let low = shop.all_pages("&status=low").await;
+    let low = shop.all_pages("/inventory", "&status=low").await;
     assert_eq!(skus(&low), ["SKU-0", "SKU-4", "SKU-8"]);
-    let named = shop.all_pages("&q=LA").await;
+    let named = shop.all_pages("/inventory", "&q=LA").await;
     assert_eq!(skus(&named), ["SKU-0", "SKU-1", "SKU-4", "SKU-5", "SKU-8", "SKU-9"]);
-    assert_eq!(shop.all_pages("&q=K%C3%84SE%20100%25").await.len(), 2, "a text, not a pattern");
-    assert_eq!(shop.all_pages("&q=_").await.len(), 2);
-    assert_eq!(shop.all_pages("&min_available=3&max_available=20").await.len(), 7);
-    assert_eq!(shop.all_pages("&status=discontinued").await.len(), 0);
+    assert_eq!(
+        shop.all_pages("/inventory", "&q=K%C3%84SE%20100%25").await.len(),
+        2,
+        "a text, not a pattern"
+    );
+    assert_eq!(shop.all_pages("/inventory", "&q=_").await.len(), 2);
+    assert_eq!(shop.all_pages("/inventory", "&min_available=3&max_available=20").await.len(), 7);
+    assert_eq!(shop.all_pages("/inventory", "&status=discontinued").await.len(), 0);
 }
 
 #[tokio::test]
@@ -263,7 +164,7 @@ async fn h38_a_query_waits_for_what_its_caller_has_written() {
     let long = 30_000; // beyond any test's patience: the answer comes because the event came
     let shop = Shop::open("h38_a_query_waits", long, history[..1].to_vec()).await;
     let asking = shop.get_with_token("/inventory/A", "factline.inventory.v1:0:2");
-    let (answer, ()) = tokio::join!(asking, shop.apply(&history[1..]));
+    let (answer, ()) = tokio::join!(asking, shop.apply::<InventoryList>(&history[1..]));
     let item: Value = answer.json().await.unwrap();
     assert_eq!(item["status"], "discontinued");
 }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
-use super::services::{SERVICES, Services};
+use super::services::{PROJECTIONS, SERVICES, Services};
 use crate::failure::Failure;
 use crate::session::Session;
 
@@ -51,7 +51,6 @@ struct Topic {
 /// One projection on one topic.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 struct Projection {
-    service: String,
     projection: String,
     topic: String,
 }
@@ -101,16 +100,16 @@ impl Operator {
         self.ask("status").await
     }
 
-    /// Waits until every service's projections have seen every event; parked ones count as seen.
+    /// Waits until every projection has seen every event; parked ones count as seen.
     ///
     /// # Errors
-    /// They have not in time, or a service ends.
+    /// One has not in time, or a service ends.
     pub(crate) async fn caught_up(&self, services: &mut Services) -> Result<Status, Failure> {
         let deadline = Instant::now() + CAUGHT_UP_WITHIN;
         loop {
             services.check()?;
             let status = self.status().await?;
-            if status.lag_events == 0 && status.covers_every_service() {
+            if status.lag_events == 0 && status.covers_every_projection() {
                 return Ok(status);
             }
             if Instant::now() >= deadline {
@@ -180,9 +179,9 @@ impl Status {
         by_projection
     }
 
-    fn covers_every_service(&self) -> bool {
-        let projects = |service: &str| self.projections.iter().any(|one| one.service == service);
-        SERVICES.iter().skip(1).all(|(service, _, _)| projects(service))
+    fn covers_every_projection(&self) -> bool {
+        let projects = |name: &str| self.projections.iter().any(|one| one.projection == name);
+        PROJECTIONS.iter().all(|name| projects(name))
     }
 }
 
@@ -191,16 +190,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_service_that_has_not_begun_to_project_is_not_caught_up() {
-        let projection =
-            |service: &str| Projection { service: service.to_owned(), ..Projection::default() };
+    fn a_projection_that_has_not_begun_is_not_caught_up() {
+        let named =
+            |name: &&str| Projection { projection: (*name).to_owned(), ..Projection::default() };
         let mut status = Status {
-            projections: vec![projection("projector-list"), projection("alerter")],
+            projections: PROJECTIONS.iter().skip(1).map(|name| named(&name)).collect(),
             ..Status::default()
         };
-        assert!(!status.covers_every_service());
-        status.projections.push(projection("projector-stats"));
-        assert!(status.covers_every_service());
+        assert!(!status.covers_every_projection());
+        status.projections.push(named(&PROJECTIONS[0]));
+        assert!(status.covers_every_projection());
     }
 
     #[test]

@@ -26,6 +26,18 @@ pub(crate) const SERVICES: [(&str, u16, u16); 4] = [
     ("alerter", 8083, 9083),
 ];
 
+/// Every projection that has to be there before a lag means anything: one that has not begun yet has no
+/// checkpoint, so nobody else names it.
+pub(crate) const PROJECTIONS: [&str; 7] = [
+    "inventory_list",
+    "order_list",
+    "customer_list",
+    "inventory_stats",
+    "sales_by_day",
+    "sales_by_country",
+    "stock_watch",
+];
+
 /// How long a service may take to be ready: it waits for nothing but the stack, which is up.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How long a service may take to end in good order: it drains for 20 s and finishes in 5 s.
