@@ -166,6 +166,22 @@ mod tests {
         assert_eq!((unknown.status().as_u16(), unknown.code()), (400, "unknown_partition"));
     }
 
+    #[tokio::test]
+    async fn h38_a_token_that_none_of_several_views_reads_is_400_before_anything_is_asked() {
+        let nowhere = PgPool::connect_lazy("postgres://localhost:1/nowhere").unwrap();
+        let view = |name: &str, topic: &str| Reading {
+            pool: nowhere.clone(),
+            gate: ReadGate::new(nowhere.clone(), name, vec![topic.into()]),
+            wait: Duration::ZERO,
+        };
+        let parcels = view("parcels", "factline.parcel.v1");
+        let letters = view("letters", "factline.letter.v1");
+        let tokens = ["factline.parcel.v1:0:1", "factline.card.v1:0:1"];
+        let tokens = ConsistencyTokens(tokens.map(|token| token.parse().unwrap()).into());
+        let refused = fresh_together(&[&parcels, &letters], &tokens).await.unwrap_err();
+        assert_eq!((refused.status().as_u16(), refused.code()), (400, "unknown_partition"));
+    }
+
     #[test]
     fn a_database_that_is_away_is_503_and_a_defect_is_500() {
         let away = unanswered(&sqlx::Error::PoolTimedOut);

@@ -109,7 +109,7 @@ fn rows<F: Fold>(history: &[Recorded<F::Event>]) -> BTreeMap<F::Key, F::Row> {
 
 #[test]
 fn random_orders_are_shown_as_the_plain_model_and_the_orders_own_state_have_them() {
-    for seed in 0..40 {
+    for seed in 0..20 {
         let mut random = StdRng::seed_from_u64(seed);
         let mut plain: BTreeMap<String, Plain> = BTreeMap::new();
         let mut states: BTreeMap<String, Order> = BTreeMap::new();
@@ -137,7 +137,7 @@ fn random_orders_are_shown_as_the_plain_model_and_the_orders_own_state_have_them
 
 #[test]
 fn random_customers_are_shown_as_the_customers_own_state_has_them() {
-    for seed in 0..40 {
+    for seed in 0..20 {
         let mut random = StdRng::seed_from_u64(seed);
         let mut states: BTreeMap<String, Customer> = BTreeMap::new();
         let mut history = History::new();

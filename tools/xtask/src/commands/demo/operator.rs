@@ -194,7 +194,7 @@ mod tests {
         let named =
             |name: &&str| Projection { projection: (*name).to_owned(), ..Projection::default() };
         let mut status = Status {
-            projections: PROJECTIONS.iter().skip(1).map(|name| named(&name)).collect(),
+            projections: PROJECTIONS.iter().skip(1).map(named).collect(),
             ..Status::default()
         };
         assert!(!status.covers_every_projection());
