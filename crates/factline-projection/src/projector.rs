@@ -43,7 +43,8 @@ pub struct ProjectorParts<P> {
     /// Where events come from and parked ones go to.
     pub kafka: KafkaSettings,
     /// The database of the projection's tables, migrated ([`MIGRATOR`](crate::MIGRATOR) and the
-    /// service's own). The pool needs two connections for the runtime beside what queries take.
+    /// service's own). The pool needs two connections for the runtime beside what queries take; an operator's act is
+    /// carried out on a connection of its own.
     pub database: PgPool,
     /// Where unknown schemas are asked for.
     pub registry: Arc<Registry>,
