@@ -323,3 +323,29 @@ async fn a_long_parked_stream_is_retried_page_by_page() {
     assert_eq!(world.weight("a").await, Some(500));
     projector.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_processes_one_carries_out_an_act_whoever_owns_the_partition() {
+    let world = world("replicas").await;
+    let view = Switched::new(REFUSES);
+    let (projector, names) = parked(&world, &view).await;
+    let other = world.start_with(view.clone(), World::settings());
+    view.set(PASSES);
+    for _ in 0..4 {
+        // Each of them looks at another moment; none does it twice.
+        let (_, outcome) = done(&world, &names[0], Wish::DryRun).await;
+        assert_eq!(outcome.applied, 2);
+    }
+    let twins =
+        [asked(&world, &names[0], Wish::Retry).await, asked(&world, &names[0], Wish::Retry).await];
+    let mut applied = Vec::new();
+    for id in twins {
+        let act = finished(&world, id).await;
+        applied.push((act.is_done(), act.outcome.unwrap().0.applied));
+    }
+    applied.sort_unstable();
+    assert_eq!(applied, [(false, 0), (true, 2)], "the other found it live");
+    assert_eq!(order(&world, &names[0]).await, [1, 2, 3]);
+    projector.stop().await;
+    other.stop().await;
+}
