@@ -1,6 +1,6 @@
 //! The live feed through the built binaries: a command in at one end, an event out at the other.
 
-#![allow(clippy::unwrap_used)] // plain functions beside the tests use it too
+#![allow(clippy::unwrap_used, clippy::expect_used)] // plain functions beside the tests use them too
 
 use e2e::{Client, Service, System};
 use factline_testkit::{ServerSent, ServerSentReader};

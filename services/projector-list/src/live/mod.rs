@@ -61,7 +61,6 @@ impl Live {
     }
 
     /// The route of those who listen.
-    #[must_use]
     pub fn routes(self) -> Router {
         Router::new().route("/events/live", get(listen)).with_state(self)
     }
