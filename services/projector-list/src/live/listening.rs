@@ -226,7 +226,8 @@ impl Listener {
             self.place.0[index] = id;
             let text = |name| entry.get::<String>(name).unwrap_or_default();
             let (event_type, data) = (text("type"), text("event"));
-            if event_type.is_empty() || data.contains(['\n', '\r']) {
+            let one_line = |text: &str| !text.is_empty() && !text.contains(['\n', '\r']);
+            if !one_line(&event_type) || !one_line(&data) {
                 continue; // no entry of ours
             }
             let event = Event::default().id(self.place.to_string()).event(event_type).data(data);

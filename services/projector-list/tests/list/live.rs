@@ -202,9 +202,12 @@ async fn w01_a_value_of_another_type_is_removed_and_the_feed_goes_on() {
     assert_eq!(listener.response.chunk().await.unwrap(), None, "it ends, and callers come back");
     station.tell(&history(1)).await.unwrap();
     let () = redis.hset(&positions, 0, "not a number").await.unwrap();
+    let foreign = [("type", "Two\nlines"), ("event", "{}")];
+    let _id: String = redis.xadd(station.stream(), "*", &foreign).await.unwrap();
     station.tell(&history(2)[2..]).await.unwrap();
     let mut listener = station.listen(Some("0-0")).await;
-    assert_eq!(position(&listener.next().await), 1);
+    let positions = [listener.next().await, listener.next().await, listener.next().await];
+    assert_eq!(positions.each_ref().map(position), [1, 2, 3], "the foreign entry is passed over");
 }
 
 #[tokio::test(flavor = "multi_thread")]
