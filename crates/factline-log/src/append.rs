@@ -1,7 +1,10 @@
 //! Appending groups of events: one statement inserts them, and what no index would notice is looked
 //! up before it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::LazyLock,
+};
 
 use chrono::{DateTime, Utc};
 use factline_core::{Position, StreamId, Version};
@@ -40,13 +43,16 @@ pub(crate) struct NewEvent<'a> {
     pub occurred_at: DateTime<Utc>,
 }
 
-/// Where an append put things.
-pub(crate) struct Appended {
-    /// For each group: its events' positions in order, or `None` when it was not taken.
-    pub positions: Vec<Option<Vec<Position>>>,
-    /// The database's clock, under the lock; the epoch when nothing was inserted.
+/// Where an append put a group.
+pub(crate) struct Taken {
+    /// Of its events, in order.
+    pub positions: Vec<Position>,
+    /// The database's clock, under the partition's lock; the epoch when nothing was inserted.
     pub recorded_at: DateTime<Utc>,
 }
+
+/// One for each group; none for a group that was not taken.
+pub(crate) type Appended = Vec<Option<Taken>>;
 
 /// Whether an append looks up, before it inserts, if a stream has moved or a key is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +79,7 @@ pub(crate) async fn append(
     let mut tx = connection.begin().await?;
     let refused = look(&mut tx, topic, groups, probe).await?;
     let appended = insert(&mut tx, topic, groups, &refused).await?;
-    if appended.positions.iter().flatten().all(Vec::is_empty) {
+    if appended.iter().flatten().all(|taken| taken.positions.is_empty()) {
         tx.rollback().await?; // nothing was written: a commit would flush the locks to disk
     } else {
         tx.commit().await?;
@@ -122,31 +128,46 @@ async fn look(
     Ok(refused.into_iter().filter_map(place).collect())
 }
 
-/// Locks the heads, always in the same order; inserts at the positions that follow them; moves them.
-/// The clock is read once every lock is held, so that a partition's times rise with its positions.
-const INSERT: &str = "
-    with heads as (
+/// Moves the head of one partition: the update is the lock.
+const MOVE_ONE: &str = "
+    with moved as (
+        update log.heads set position = position + ($3::bigint[])[1]
+        where topic = $1 and partition = ($2::int[])[1]
+        returning partition, position - ($3::bigint[])[1] as head, clock_timestamp() as recorded_at
+    )";
+
+/// Moves the heads of several partitions, locked always in the same order, so that two batches never
+/// wait for each other.
+const MOVE_MANY: &str = "
+    with locked as (
         select partition, position from log.heads
-        where topic = $1 and partition = any ($2)
+        where topic = $1 and partition = any ($2::int[])
         order by partition
         for update
-    ), clock as (
-        select max(position), clock_timestamp() as recorded_at from heads
     ), moved as (
-        update log.heads h set position = heads.position + n.events
-        from heads join unnest($2, $3::bigint[]) n (partition, events)
-             on n.partition = heads.partition
-        where h.topic = $1 and h.partition = heads.partition
-    ), inserted as (
+        update log.heads h set position = locked.position + n.events
+        from locked join unnest($2::int[], $3::bigint[]) n (partition, events)
+             on n.partition = locked.partition
+        where h.topic = $1 and h.partition = locked.partition
+        returning h.partition, locked.position as head, clock_timestamp() as recorded_at
+    )";
+
+/// Inserts behind the heads as they were. The clock was read under each head's lock, so that a
+/// partition's times rise with its positions.
+const INSERT: &str = "
+    , inserted as (
         insert into log.events (topic, partition, position, stream_id, version, event_id,
                 schema_id, payload, correlation_id, causation_id, actor, traceparent, command_key,
                 command_fingerprint, occurred_at, recorded_at)
-        select $1, e.partition, heads.position + e.place, e.stream_id, e.version, e.event_id,
+        select $1, e.partition, moved.head + e.place, e.stream_id, e.version, e.event_id,
                e.schema_id, e.payload, e.correlation_id, e.causation_id, e.actor, e.traceparent,
-               e.command_key, e.command_fingerprint, e.occurred_at, (select recorded_at from clock)
-        from unnest($4::log.new_event[]) e join heads on heads.partition = e.partition
+               e.command_key, e.command_fingerprint, e.occurred_at, moved.recorded_at
+        from unnest($4::log.new_event[]) e join moved on moved.partition = e.partition
     )
-    select partition, position, (select recorded_at from clock) from heads";
+    select partition, head, recorded_at from moved";
+
+static APPEND_TO_ONE: LazyLock<String> = LazyLock::new(|| [MOVE_ONE, INSERT].concat());
+static APPEND_TO_MANY: LazyLock<String> = LazyLock::new(|| [MOVE_MANY, INSERT].concat());
 
 /// Inserts the events of all groups but the refused ones, in one statement: a transaction of its own
 /// unless one is open.
@@ -160,34 +181,34 @@ pub(crate) async fn insert(
     let mut taken: Vec<&Group<'_>> = taken.map(|(_, group)| group).collect();
     taken.sort_by_key(|group| group.partition); // neighbours in the index, and so in the statement
     let (new_rows, counts) = rows_of(&taken);
-    let rows: Vec<(i32, i64, DateTime<Utc>)> = if new_rows.is_empty() {
+    let moved: Vec<Head> = if new_rows.is_empty() {
         Vec::new()
     } else {
         let (partitions, counts): (Vec<i32>, Vec<i64>) = counts.into_iter().unzip();
-        let insert = sqlx::query_as(INSERT).bind(topic).bind(partitions).bind(counts);
-        insert.bind(new_rows).fetch_all(connection).await?
+        let append = if partitions.len() == 1 { &APPEND_TO_ONE } else { &APPEND_TO_MANY };
+        let append = sqlx::query_as(append.as_str()).bind(topic).bind(partitions).bind(counts);
+        append.bind(new_rows).fetch_all(connection).await?
     };
-    let heads = rows.iter().map(|(partition, head, _)| (*partition, *head)).collect();
-    let recorded_at = rows.first().map_or(DateTime::UNIX_EPOCH, |(_, _, recorded_at)| *recorded_at);
-    Ok(Appended { positions: places(groups, refused, heads), recorded_at })
+    Ok(places(groups, refused, moved))
 }
 
+/// A partition, its last position before the append, and the clock under its lock.
+type Head = (i32, i64, DateTime<Utc>);
+
 /// Positions go on from the heads, in the order of the groups.
-fn places(
-    groups: &[Group<'_>],
-    refused: &HashSet<usize>,
-    mut heads: BTreeMap<i32, i64>,
-) -> Vec<Option<Vec<Position>>> {
+fn places(groups: &[Group<'_>], refused: &HashSet<usize>, moved: Vec<Head>) -> Appended {
+    let mut heads: BTreeMap<i32, (i64, DateTime<Utc>)> =
+        moved.into_iter().map(|(partition, head, at)| (partition, (head, at))).collect();
     let place = |(index, group): (usize, &Group<'_>)| {
         if refused.contains(&index) {
             return None;
         }
-        let head = heads.entry(group.partition).or_default();
+        let head = heads.entry(group.partition).or_insert((0, DateTime::UNIX_EPOCH));
         let positions = group.events.iter().map(|_| {
-            *head += 1;
-            Position(*head)
+            head.0 += 1;
+            Position(head.0)
         });
-        Some(positions.collect())
+        Some(Taken { positions: positions.collect(), recorded_at: head.1 })
     };
     groups.iter().enumerate().map(place).collect()
 }

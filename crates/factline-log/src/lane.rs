@@ -18,7 +18,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::{
     Command, LogSettings,
-    append::{self, Appended, Probe},
+    append::{self, Appended, Probe, Taken},
     audit,
     batch::{Pending, StreamBatch, by_stream},
     cache::{Bounds, Cache},
@@ -234,14 +234,13 @@ impl<A: Aggregate> Lane<A> {
         appended: Appended,
     ) {
         factline_failpoints::reach("lane_after_append").await;
-        let recorded_at = appended.recorded_at;
-        self.contended &= appended.positions.iter().any(Option::is_none);
+        self.contended &= appended.iter().any(Option::is_none);
         let mut left = Vec::new();
         let mut wrote = false;
-        for (((mut stream, before), decided), positions) in
-            streams.into_iter().zip(loaded).zip(decided).zip(appended.positions)
+        for (((mut stream, before), decided), taken) in
+            streams.into_iter().zip(loaded).zip(decided).zip(appended)
         {
-            let Some(positions) = positions else {
+            let Some(Taken { positions, recorded_at }) = taken else {
                 self.cache.forget(&stream.stream_id);
                 left.push(stream);
                 continue;

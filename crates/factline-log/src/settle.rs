@@ -8,13 +8,13 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use chrono::{DateTime, Utc};
-use factline_core::{Aggregate, Fault, Position};
+use chrono::DateTime;
+use factline_core::{Aggregate, Fault};
 use sqlx::{Connection, PgConnection};
 
 use crate::{
     Command,
-    append::{self, Group},
+    append::{self, Group, Taken},
     batch::{Outcome, StreamBatch},
     classify,
     decision::{self, Decided},
@@ -82,7 +82,8 @@ impl<A: Aggregate> Lane<A> {
             .collect();
         let decided = decision::decide(&before, &fresh, &kind.codec);
         let group = decision::group(partition, before.version, &fresh, &decided, schema_ids);
-        let (positions, recorded_at) = append_locked(&mut tx, &kind.topic, group).await?;
+        let taken = append_locked(&mut tx, &kind.topic, group).await?;
+        let Taken { positions, recorded_at } = taken;
         if positions.is_empty() {
             tx.rollback().await?; // nothing was written: a commit would flush the lock to disk
         } else {
@@ -144,13 +145,14 @@ async fn append_locked(
     connection: &mut PgConnection,
     topic: &str,
     group: Option<Group<'_>>,
-) -> Result<(Vec<Position>, DateTime<Utc>), Failure> {
-    let Some(group) = group else { return Ok((Vec::new(), DateTime::UNIX_EPOCH)) };
+) -> Result<Taken, Failure> {
+    let Some(group) = group else {
+        return Ok(Taken { positions: Vec::new(), recorded_at: DateTime::UNIX_EPOCH });
+    };
     let appended = append::insert(connection, topic, &[group], &HashSet::new()).await?;
-    match appended.positions.into_iter().next().flatten() {
-        Some(positions) => Ok((positions, appended.recorded_at)),
-        None => Err(Fault::transient(DOING, "the stream moved although its head is locked").into()),
-    }
+    appended.into_iter().next().flatten().ok_or_else(|| {
+        Fault::transient(DOING, "the stream moved although its head is locked").into()
+    })
 }
 
 /// How a transaction ended that did not commit for certain.
