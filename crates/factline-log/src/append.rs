@@ -195,7 +195,8 @@ pub(crate) async fn insert(
 /// A partition, its last position before the append, and the clock under its lock.
 type Head = (i32, i64, DateTime<Utc>);
 
-/// Positions go on from the heads, in the order of the groups.
+/// Positions go on from the heads, in the order of the groups. Where there is no head, nothing was
+/// inserted.
 fn places(groups: &[Group<'_>], refused: &HashSet<usize>, moved: Vec<Head>) -> Appended {
     let mut heads: BTreeMap<i32, (i64, DateTime<Utc>)> =
         moved.into_iter().map(|(partition, head, at)| (partition, (head, at))).collect();
@@ -203,12 +204,15 @@ fn places(groups: &[Group<'_>], refused: &HashSet<usize>, moved: Vec<Head>) -> A
         if refused.contains(&index) {
             return None;
         }
-        let head = heads.entry(group.partition).or_insert((0, DateTime::UNIX_EPOCH));
+        if group.events.is_empty() {
+            return Some(Taken { positions: Vec::new(), recorded_at: DateTime::UNIX_EPOCH });
+        }
+        let (head, recorded_at) = heads.get_mut(&group.partition)?;
         let positions = group.events.iter().map(|_| {
-            head.0 += 1;
-            Position(head.0)
+            *head += 1;
+            Position(*head)
         });
-        Some(Taken { positions: positions.collect(), recorded_at: head.1 })
+        Some(Taken { positions: positions.collect(), recorded_at: *recorded_at })
     };
     groups.iter().enumerate().map(place).collect()
 }
@@ -271,5 +275,40 @@ impl Encode<'_, Postgres> for NewRow<'_> {
             .encode(event.occurred_at)?;
         record.finish();
         Ok(IsNull::No)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(stream_id: &StreamId, partition: i32, events: usize) -> Group<'_> {
+        let event = || NewEvent {
+            event_id: Uuid::nil(),
+            schema_id: 1,
+            payload: &[],
+            correlation_id: Uuid::nil(),
+            causation_id: Uuid::nil(),
+            actor: None,
+            traceparent: None,
+            command: None,
+            occurred_at: DateTime::UNIX_EPOCH,
+        };
+        let events = (0..events).map(|_| event()).collect();
+        Group { partition, stream_id, expected: Version::ZERO, idle_keys: Vec::new(), events }
+    }
+
+    #[test]
+    fn positions_go_on_from_the_heads_and_where_there_is_none_nothing_was_taken() {
+        let id = StreamId::parse("p").unwrap();
+        let groups = [(0, 2), (1, 1), (0, 1), (2, 1), (2, 0), (0, 1)];
+        let groups = groups.map(|(partition, events)| group(&id, partition, events));
+        let at = DateTime::UNIX_EPOCH;
+        let placed = places(&groups, &HashSet::from([2]), vec![(0, 7, at), (1, 0, at)]);
+        let positions = placed.into_iter().map(|taken| taken.map(|taken| taken.positions));
+        let expected = [Some(&[8, 9][..]), Some(&[1]), None, None, Some(&[]), Some(&[10])];
+        let expected =
+            expected.map(|all| all.map(|all| all.iter().copied().map(Position).collect()));
+        assert_eq!(positions.collect::<Vec<_>>(), expected);
     }
 }
