@@ -16,13 +16,17 @@ pub(crate) struct CellLog {
 }
 
 impl CellLog {
-    /// Migrates a new database and gives the topic its partitions.
+    /// Migrates a new database and gives the kind's topic its partitions.
     pub(crate) async fn create(kind: &str) -> Result<CellLog, Failure> {
+        CellLog::of_topic(&topic_name("bench", kind)).await
+    }
+
+    /// The same for a topic by its name, which Kafka is to know too.
+    pub(crate) async fn of_topic(topic: &str) -> Result<CellLog, Failure> {
         let database = TestDatabase::create("bench").await;
         let settings = Surroundings::log_settings(&database.url())?;
-        let topic = topic_name("bench", kind);
         let mut owner = migrate(&settings.owner_url).await?;
-        ensure_topic(&mut owner, &topic, settings.partitions).await?;
-        Ok(CellLog { _database: database, topic, settings })
+        ensure_topic(&mut owner, topic, settings.partitions).await?;
+        Ok(CellLog { _database: database, topic: topic.to_owned(), settings })
     }
 }

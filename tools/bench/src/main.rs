@@ -6,14 +6,20 @@
 //! by event; one that does not hold is void and fails the run.
 
 mod append;
+mod backlog;
 mod docs;
+mod drain;
+mod e2e;
 mod failure;
 mod figures;
 mod http;
+mod kafka;
 mod log;
 mod machine;
 mod peers;
 mod postgres;
+mod project;
+mod relay;
 mod report;
 mod surroundings;
 mod table;
@@ -52,6 +58,12 @@ enum Bench {
     Http(Args),
     /// The same decision in other event-sourcing libraries, beside ours
     Peers(Args),
+    /// A backlog from the log to Kafka, beside reading alone and producing alone
+    Relay(Args),
+    /// A backlog from Kafka into views, beside consuming alone and bare upserts
+    Project(Args),
+    /// From a command that is due to its effect in a view, beside the bare way through the same parts
+    E2e(Args),
     /// The server that echoes: the bench starts it by itself
     #[command(hide = true)]
     Echo {
@@ -72,6 +84,9 @@ struct Args {
     /// Milliseconds that a cell is warmed before
     #[arg(long, default_value_t = 700, value_parser = clap::value_parser!(u64).range(0..=60_000))]
     warm_ms: u64,
+    /// Events of a backlog that is worked off, in the benches that have one
+    #[arg(long, default_value_t = 500_000, value_parser = clap::value_parser!(u64).range(1_000..=50_000_000))]
+    events: u64,
     /// Measure only the cells whose name contains this; for a profile, so nothing is written
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
@@ -111,6 +126,9 @@ fn run(bench: &Bench) -> Result<(), Failure> {
             Bench::Append(args) => finish(args, append::run(args, &Surroundings::find()?).await?),
             Bench::Http(args) => finish(args, http::run(args, &Surroundings::find()?).await?),
             Bench::Peers(args) => finish(args, peers::run(args, &Surroundings::find()?).await?),
+            Bench::Relay(args) => finish(args, relay::run(args, &Surroundings::find()?).await?),
+            Bench::Project(args) => finish(args, project::run(args, &Surroundings::find()?).await?),
+            Bench::E2e(args) => finish(args, e2e::run(args, &Surroundings::find()?).await?),
             Bench::Echo { address_file } => http::echo::serve(address_file).await,
         }
     })

@@ -20,6 +20,7 @@ pub(crate) struct Surroundings {
     pub(crate) scratch: PathBuf,
     programs: PathBuf,
     pub(crate) postgres_pid: u32,
+    kafka_pid: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -46,7 +47,9 @@ impl Surroundings {
         let postgres = record.processes.get(&Component::Postgres);
         let told = "a PostgreSQL from outside cannot be measured: its CPU time is not to be seen";
         let postgres_pid = postgres.ok_or_else(|| Failure::new(told))?.pid;
-        Ok(Surroundings { addresses: record.addresses, scratch: root, programs, postgres_pid })
+        let kafka_pid = record.processes.get(&Component::Kafka).map(|kafka| kafka.pid);
+        let addresses = record.addresses;
+        Ok(Surroundings { addresses, scratch: root, programs, postgres_pid, kafka_pid })
     }
 
     /// A program that was built for this run.
@@ -57,6 +60,17 @@ impl Surroundings {
     /// The CPU time of this program and of PostgreSQL.
     pub(crate) fn meter(&self) -> Meter {
         Meter::new(vec![ProcessTree::own("bench"), self.postgres()])
+    }
+
+    /// The CPU time of this program, of PostgreSQL and of Kafka, where it is ours.
+    pub(crate) fn meter_with_kafka(&self) -> Meter {
+        let ours = [ProcessTree::own("bench"), self.postgres()];
+        Meter::new(ours.into_iter().chain(self.kafka()).collect())
+    }
+
+    /// Kafka, where it is ours.
+    pub(crate) fn kafka(&self) -> Option<ProcessTree> {
+        self.kafka_pid.map(|pid| ProcessTree::of("kafka", pid))
     }
 
     /// PostgreSQL with its backends.

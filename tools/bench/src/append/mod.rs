@@ -4,7 +4,7 @@
 //! checkpoint, and uses the same number of streams and bytes of payload. Cells of ours and of the
 //! raw limits take turns.
 
-mod ours;
+pub(crate) mod ours;
 mod raw;
 mod rows;
 

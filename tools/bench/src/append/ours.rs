@@ -22,7 +22,7 @@ use crate::surroundings::Surroundings;
 use crate::verify::{self, Acknowledged, Numbers};
 
 /// An event's encoded data: a text of 58 bytes, its length, and a union without a value.
-pub(super) const DATUM_BYTES: usize = 60;
+pub(crate) const DATUM_BYTES: usize = 60;
 /// The same in every run; each caller adds its number.
 const SEED: u64 = 0x5eed;
 
@@ -56,7 +56,7 @@ impl Decide<SendPieces> for Parcel {
 }
 
 /// An address of 58 bytes that begins with a number.
-pub(super) fn address(number: u64) -> String {
+pub(crate) fn address(number: u64) -> String {
     format!("{number:012} Storgata, 0155 Oslo, Norway; leave it at the ")
 }
 
@@ -132,6 +132,37 @@ pub(super) async fn measure(
     cell.flushes_per_unit = Some(as_f64(flushes) / as_f64(given.max(1)));
     cell.invariant = held.map(|events| format!("{events} events, dense, each once"));
     Ok(cell)
+}
+
+/// Appends so many events to a log, ten a command, as fast as it takes them.
+pub(crate) async fn fill(log: &CellLog, events: u64) -> Result<(), Failure> {
+    /// Enough that batches are full, well below the lanes' queues.
+    const CALLERS: usize = 512;
+    const EACH: u64 = 10;
+    let (lanes, parts) = Lanes::<Parcel>::start(&log.settings, &log.topic)?;
+    let streams = streams(super::STREAMS)?;
+    let commands = Commands { streams, numbers: Numbers::default(), events: EACH, at: Utc::now() };
+    let mut callers = tokio::task::JoinSet::new();
+    for caller in 0..CALLERS {
+        let (lanes, commands) = (lanes.clone(), commands.clone());
+        callers.spawn(async move {
+            let mut random = StdRng::seed_from_u64(SEED + as_seed(caller));
+            while commands.numbers.given() * EACH < events {
+                let stream = random.random_range(0..commands.streams.len());
+                let done = lanes.execute(commands.to(stream)).await;
+                done.map_err(|fault| Failure::new(format!("filling the log: {fault}")))?;
+            }
+            Ok::<_, Failure>(())
+        });
+    }
+    while let Some(ended) = callers.join_next().await {
+        ended.map_err(|error| Failure::new(error.to_string()))??;
+    }
+    drop(lanes);
+    for lane in parts.tasks {
+        lane.await.map_err(|error| Failure::new(format!("a lane ended: {error}")))?;
+    }
+    Ok(())
 }
 
 /// A stream's first command loads it; that is no part of what is measured.

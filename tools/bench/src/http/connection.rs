@@ -10,19 +10,30 @@ use tokio::net::TcpStream;
 use crate::failure::Failure;
 
 /// A connection and what was read from it beyond the last answer.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     read: BytesMut,
 }
 
 /// An answer.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: BytesMut,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// The status line and the headers, as they came.
+    pub(crate) head: BytesMut,
+    pub(crate) body: BytesMut,
+}
+
+impl Answer {
+    /// A header's value, by its name in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let lines = std::str::from_utf8(&self.head).ok()?.split("\r\n");
+        let mut headers = lines.filter_map(|line| line.split_once(':'));
+        headers.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then(|| value.trim()))
+    }
 }
 
 impl Connection {
-    pub(super) async fn open(address: SocketAddr) -> Result<Connection, Failure> {
+    pub(crate) async fn open(address: SocketAddr) -> Result<Connection, Failure> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(Connection { stream, read: BytesMut::with_capacity(4096) })
@@ -32,15 +43,15 @@ impl Connection {
     ///
     /// # Errors
     /// The connection ends, or the answer is none that this client reads: it must state its length.
-    pub(super) async fn ask(&mut self, request: &[u8]) -> Result<Answer, Failure> {
+    pub(crate) async fn ask(&mut self, request: &[u8]) -> Result<Answer, Failure> {
         self.stream.write_all(request).await?;
         loop {
             if let Some((status, head_bytes, body_bytes)) = head(&self.read)? {
                 while self.read.len() < head_bytes + body_bytes {
                     self.fill().await?;
                 }
-                drop(self.read.split_to(head_bytes));
-                return Ok(Answer { status, body: self.read.split_to(body_bytes) });
+                let head = self.read.split_to(head_bytes);
+                return Ok(Answer { status, head, body: self.read.split_to(body_bytes) });
             }
             self.fill().await?;
         }

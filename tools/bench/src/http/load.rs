@@ -9,14 +9,14 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::connection::Connection;
+use super::connection::{Answer, Connection};
 use crate::failure::Failure;
 use crate::verify::Numbers;
 
 /// Items that requests go to, at random.
-pub(super) const ITEMS: usize = 1_000;
+pub(crate) const ITEMS: usize = 1_000;
 /// Added to a request's number, so that every body has the same length.
-pub(super) const FIRST_PRICE: u64 = 1_000_000_000;
+pub(crate) const FIRST_PRICE: u64 = 1_000_000_000;
 /// The same in every run; each connection adds its number.
 const SEED: u64 = 0x5eed;
 
@@ -48,10 +48,7 @@ pub(super) async fn run(load: &Load<'_>) -> Result<Measured, Failure> {
     let gauge = Gauge::new();
     let mut clients = Vec::new();
     for seed in (0_u64..).take(load.connections) {
-        let connection = Connection::open(load.server).await?;
-        let numbers = load.numbers.clone();
-        let random = StdRng::seed_from_u64(SEED + seed);
-        clients.push(Client { connection, numbers, random, status: load.status, request: vec![] });
+        clients.push(Client::open(load.server, load.numbers, seed, load.status).await?);
     }
     let notes = || gauge.notes();
     Ok(match load.drive {
@@ -95,7 +92,8 @@ async fn open(
     Ok(())
 }
 
-struct Client {
+/// One connection that sells.
+pub(crate) struct Client {
     connection: Connection,
     numbers: Numbers,
     random: StdRng,
@@ -104,7 +102,21 @@ struct Client {
 }
 
 impl Client {
-    async fn sell(&mut self) -> Result<(), Failure> {
+    /// Connects; the seed decides what is sold, the numbers name each sale, and every answer has to
+    /// have the status.
+    pub(crate) async fn open(
+        server: SocketAddr,
+        numbers: &Numbers,
+        seed: u64,
+        status: u16,
+    ) -> Result<Client, Failure> {
+        let connection = Connection::open(server).await?;
+        let random = StdRng::seed_from_u64(SEED + seed);
+        Ok(Client { connection, numbers: numbers.clone(), random, status, request: Vec::new() })
+    }
+
+    /// Sells one unit of an item.
+    pub(crate) async fn sell(&mut self) -> Result<Answer, Failure> {
         let item = self.random.random_range(0..ITEMS);
         let number = self.numbers.next();
         self.request.clear();
@@ -114,12 +126,12 @@ impl Client {
             let body = String::from_utf8_lossy(&answer.body);
             return Err(Failure::new(format!("a sale was answered {}: {body}", answer.status)));
         }
-        Ok(())
+        Ok(answer)
     }
 }
 
 /// Adds every item, some at a time.
-pub(super) async fn add_items(server: SocketAddr) -> Result<(), Failure> {
+pub(crate) async fn add_items(server: SocketAddr) -> Result<(), Failure> {
     /// Enough to batch, below every limit.
     const AT_ONCE: usize = 50;
     let items: Arc<[usize]> = (0..ITEMS).collect();

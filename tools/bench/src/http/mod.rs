@@ -5,8 +5,8 @@
 
 mod connection;
 pub(crate) mod echo;
-mod load;
-mod server;
+pub(crate) mod load;
+pub(crate) mod server;
 
 use std::time::{Duration, Instant};
 
@@ -111,7 +111,7 @@ impl Api {
             ("KAFKA__TOPIC_PREFIX", prefix),
             ("REGISTRY__URL", surroundings.addresses.registry_url.clone()),
         ];
-        let server = Server::command_api(surroundings, &settings).await?;
+        let server = Server::service(surroundings, "command-api", &settings).await?;
         load::add_items(server.address).await?;
         let relays = roles.contains("relay");
         Ok(Api { server, database, log, topic, relays, numbers: Numbers::default() })

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use bench_load::ProcessTree;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
@@ -18,57 +19,85 @@ use crate::surroundings::Surroundings;
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// A server while it runs; dropping it kills it.
-pub(super) struct Server {
-    pub(super) address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     name: &'static str,
     child: Child,
 }
 
 impl Server {
     /// The echo.
-    pub(super) async fn echo(surroundings: &Surroundings) -> Result<Server, Failure> {
+    pub(crate) async fn echo(surroundings: &Surroundings) -> Result<Server, Failure> {
         let file = surroundings.scratch.join("echo.address");
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("echo").arg(&file);
         start("echo", command, &file, surroundings).await
     }
 
-    /// The write side with these roles, on a database that is migrated first.
-    pub(super) async fn command_api(
+    /// A service on a database that it migrates first.
+    pub(crate) async fn service(
         surroundings: &Surroundings,
+        name: &'static str,
         settings: &[(&str, String)],
     ) -> Result<Server, Failure> {
-        const NAME: &str = "command-api";
-        let program = surroundings.program(NAME);
-        let file = surroundings.scratch.join("command-api.address");
-        let command = |verb: &str| {
-            let mut command = Command::new(&program);
-            command.arg(verb).env("FACTLINE__HTTP__ADDRESS_FILE", &file);
-            command.env("FACTLINE__HTTP__LISTEN", "127.0.0.1:0");
-            command.env("FACTLINE__ADMIN__LISTEN", "127.0.0.1:0");
-            settings.iter().for_each(|(key, value)| {
-                command.env(format!("FACTLINE__{key}"), value);
-            });
-            command
-        };
-        let log = surroundings.scratch.join("command-api.migrate.log");
-        let mut migrate = command("migrate");
+        let log = surroundings.scratch.join(format!("{name}.migrate.log"));
+        let file = surroundings.scratch.join(format!("{name}.address"));
+        let mut migrate = command(surroundings, name, "migrate", &file, settings);
         migrate.stdout(File::create(&log)?).stderr(Stdio::inherit());
         if !migrate.status().await?.success() {
-            return Err(Failure::new(format!("command-api migrate failed: see {}", log.display())));
+            return Err(Failure::new(format!("{name} migrate failed: see {}", log.display())));
         }
-        start(NAME, command("serve"), &file, surroundings).await
+        let serve = command(surroundings, name, "serve", &file, settings);
+        start(name, serve, &file, surroundings).await
+    }
+
+    /// One more process of a service whose database is there.
+    pub(crate) async fn another(
+        surroundings: &Surroundings,
+        name: &'static str,
+        settings: &[(&str, String)],
+    ) -> Result<Server, Failure> {
+        let file = surroundings.scratch.join(format!("{name}.another.address"));
+        let serve = command(surroundings, name, "serve", &file, settings);
+        start(name, serve, &file, surroundings).await
     }
 
     /// For the meter.
-    pub(super) fn process(&self) -> ProcessTree {
+    pub(crate) fn process(&self) -> ProcessTree {
         ProcessTree::of(self.name, self.child.id().unwrap_or_default())
     }
 
+    /// Asks it to leave in good order, and waits until it has.
+    pub(crate) async fn stop(mut self) -> Result<(), Failure> {
+        let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok());
+        if let Some(pid) = pid.and_then(Pid::from_raw) {
+            kill_process(pid, Signal::TERM).map_err(std::io::Error::from)?;
+        }
+        self.child.wait().await?;
+        Ok(())
+    }
+
     /// Kills it: nothing that it acknowledged may depend on a good end.
-    pub(super) async fn end(mut self) -> Result<(), Failure> {
+    pub(crate) async fn end(mut self) -> Result<(), Failure> {
         Ok(self.child.kill().await?)
     }
+}
+
+fn command(
+    surroundings: &Surroundings,
+    name: &str,
+    verb: &str,
+    address_file: &Path,
+    settings: &[(&str, String)],
+) -> Command {
+    let mut command = Command::new(surroundings.program(name));
+    command.arg(verb).env("FACTLINE__HTTP__ADDRESS_FILE", address_file);
+    command.env("FACTLINE__HTTP__LISTEN", "127.0.0.1:0");
+    command.env("FACTLINE__ADMIN__LISTEN", "127.0.0.1:0");
+    settings.iter().for_each(|(key, value)| {
+        command.env(format!("FACTLINE__{key}"), value);
+    });
+    command
 }
 
 async fn start(

@@ -27,7 +27,7 @@ pub(crate) struct Args {
     /// What to measure
     #[arg(value_enum)]
     name: Name,
-    /// Handed on to the bench: --rounds, --measure-ms, --warm-ms, --only, --write-docs
+    /// Handed on to the bench: --rounds, --measure-ms, --warm-ms, --events, --only, --write-docs
     #[arg(last = true, value_name = "OPTION")]
     options: Vec<String>,
 }
@@ -41,6 +41,12 @@ pub(crate) enum Name {
     Http,
     /// The same decision in other event-sourcing libraries, beside ours
     Peers,
+    /// A backlog from the log to Kafka, beside reading alone and producing alone
+    Relay,
+    /// A backlog from Kafka into views, beside consuming alone and bare upserts
+    Project,
+    /// From a command that is due to its effect in a view, beside the bare way through the same parts
+    E2e,
 }
 
 impl Name {
@@ -50,6 +56,9 @@ impl Name {
             Name::Append => "append",
             Name::Http => "http",
             Name::Peers => "peers",
+            Name::Relay => "relay",
+            Name::Project => "project",
+            Name::E2e => "e2e",
         }
     }
 }
@@ -77,8 +86,13 @@ async fn build(
     target: &Path,
     interrupt: &mut Interrupt,
 ) -> Result<Vec<Built>, Failure> {
-    const OURS: [&str; 6] = ["build", "--release", "-p", "bench", "-p", "command-api"];
-    let mut built = building::build(&OURS, interrupt).await?;
+    let mut ours = vec!["build", "--release", "-p", "bench"];
+    match name {
+        Name::Append | Name::Peers | Name::Relay | Name::Project => {}
+        Name::Http => ours.extend(["-p", "command-api"]),
+        Name::E2e => ours.extend(["-p", "command-api", "-p", "projector-list"]),
+    }
+    let mut built = building::build(&ours, interrupt).await?;
     if name == Name::Peers {
         let target = target.to_string_lossy();
         let others =
