@@ -1,7 +1,5 @@
 //! What happens to commands when connections, processes and locks fail, on a real Postgres.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use crate::support::{DEADLINE, TestLog, assert_dense_events, assert_only_added, command, pack};
 use factline_log::{CommandFault, LogSettings};
 use factline_testkit::{FaultProxy, eventually, eventually_ok, parcels::Parcel};
@@ -104,7 +102,10 @@ async fn positions_stay_dense_and_in_commit_order_while_connections_are_killed()
     let log = TestLog::create("killed_all_along").await;
     let pool = log.pool().await;
     let proxy = FaultProxy::to_postgres(&factline_testkit::stack()).await;
-    let processes = [log.process().0, log.process_with(&log.settings_through(&proxy)).0];
+    // Small batches, so that there are many points to be killed at.
+    let small = |settings| LogSettings { batch_commands: 4, ..settings };
+    let processes = [log.settings(), log.settings_through(&proxy)]
+        .map(|settings| log.process_with(&small(settings)).0);
     let load = (0..COMMANDS).map(|index| {
         let lanes = processes[index % 2].clone();
         let (id, key) = (format!("p{}", index % 30), format!("k{index}"));
@@ -115,30 +116,33 @@ async fn positions_stay_dense_and_in_commit_order_while_connections_are_killed()
             .await
         }
     });
-    let done = AtomicBool::new(false);
     let killing = async {
-        let mut seen = Vec::new();
-        for round in 0.. {
-            if done.load(Ordering::Relaxed) {
-                return;
-            }
-            match round % 3 {
+        let (mut seen, mut faults) = (Vec::new(), 0);
+        while seen.len() < COMMANDS {
+            match faults % 2 {
                 0 => terminate_lanes(&pool).await,
-                1 => proxy.cut(),
-                _ => proxy.heal(),
+                _ => proxy.cut_once(),
             }
-            let now = log.events().await;
-            assert_dense_events(&now);
+            faults += 1;
+            // The next fault comes when this one was survived: faults that come faster than any
+            // command is carried out would prove nothing.
+            let more = tokio::time::timeout(DEADLINE, async {
+                loop {
+                    let now = log.events().await;
+                    assert_dense_events(&now);
+                    if now.len() > seen.len() {
+                        return now;
+                    }
+                }
+            });
+            let now = more.await.expect("some command is carried out between two faults");
             assert_only_added(&seen, &now);
             seen = now;
         }
+        faults
     };
-    let load = async {
-        let outcomes = join_all(load).await;
-        done.store(true, Ordering::Relaxed);
-        outcomes
-    };
-    let (outcomes, ()) = tokio::join!(load, killing);
+    let (outcomes, faults) = tokio::join!(join_all(load), killing);
+    assert!(faults >= 2, "each fault came at least once: {faults}");
     assert_eq!(outcomes.len(), COMMANDS);
     assert_eq!(log.assert_dense().await, i64::try_from(COMMANDS).unwrap(), "every command once");
 }
