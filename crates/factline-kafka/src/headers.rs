@@ -11,13 +11,32 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use factline_core::{Envelope, Position, StreamId, Version};
 use uuid::Uuid;
 
-use crate::{Headers, Record};
+use crate::{HeaderName, Headers, Record};
 
 /// More headers than this are refused unread. The envelope has 15.
 pub const MAX_HEADERS: usize = 64;
 /// More bytes of names and values than this are refused unread. The envelope has about 700, and
 /// at most 1,000 with the longest stream id.
 pub const MAX_HEADER_BYTES: usize = 16 * 1024;
+
+/// The envelope's own names.
+const NAMES: [&str; 15] = [
+    "ce_specversion",
+    "ce_id",
+    "ce_source",
+    "ce_type",
+    "ce_time",
+    "ce_subject",
+    "ce_dataschema",
+    "content-type",
+    "ce_sequence",
+    "ce_streamversion",
+    "ce_correlationid",
+    "ce_causationid",
+    "ce_recordedat",
+    "ce_actor",
+    "traceparent",
+];
 
 const SPEC_VERSION: &str = "1.0";
 /// The value is Avro behind a five-byte frame, which has no registered media type.
@@ -125,15 +144,21 @@ pub fn read_envelope(record: &Record) -> Result<Envelope, HeaderFault> {
     })
 }
 
+/// A name, copied only where it is none of the envelope's.
+pub(crate) fn known_name(name: &str) -> HeaderName {
+    let known = NAMES.into_iter().find(|known| *known == name);
+    known.map_or_else(|| name.to_owned().into(), HeaderName::Borrowed)
+}
+
 /// The value of the first header of this name: of duplicates the first wins. `None` when there is
 /// no such header or its value is null.
 #[must_use]
-pub fn header<'a>(headers: &'a [(String, Option<Bytes>)], name: &str) -> Option<&'a Bytes> {
+pub fn header<'a>(headers: &'a [(HeaderName, Option<Bytes>)], name: &str) -> Option<&'a Bytes> {
     headers.iter().find(|(known, _)| known == name).and_then(|(_, value)| value.as_ref())
 }
 
-fn text(name: &str, value: impl Into<String>) -> (String, Option<Bytes>) {
-    (name.to_owned(), Some(Bytes::from(value.into())))
+fn text(name: &'static str, value: impl Into<String>) -> (HeaderName, Option<Bytes>) {
+    (name.into(), Some(Bytes::from(value.into())))
 }
 
 /// RFC 3339 in UTC with as many digits as the instant has, so that it reads back exactly.
@@ -141,9 +166,10 @@ fn instant(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
-fn check_budget(headers: &[(String, Option<Bytes>)]) -> Result<(), HeaderFault> {
-    let size =
-        |(name, value): &(String, Option<Bytes>)| name.len() + value.as_ref().map_or(0, Bytes::len);
+fn check_budget(headers: &[(HeaderName, Option<Bytes>)]) -> Result<(), HeaderFault> {
+    let size = |(name, value): &(HeaderName, Option<Bytes>)| {
+        name.len() + value.as_ref().map_or(0, Bytes::len)
+    };
     let count = headers.len();
     let bytes = headers.iter().map(size).sum();
     if count > MAX_HEADERS || bytes > MAX_HEADER_BYTES {
@@ -153,7 +179,7 @@ fn check_budget(headers: &[(String, Option<Bytes>)]) -> Result<(), HeaderFault> 
 }
 
 fn optional<'a>(
-    headers: &'a [(String, Option<Bytes>)],
+    headers: &'a [(HeaderName, Option<Bytes>)],
     name: &'static str,
 ) -> Result<Option<&'a str>, HeaderFault> {
     header(headers, name)
@@ -162,26 +188,29 @@ fn optional<'a>(
 }
 
 fn required<'a>(
-    headers: &'a [(String, Option<Bytes>)],
+    headers: &'a [(HeaderName, Option<Bytes>)],
     name: &'static str,
 ) -> Result<&'a str, HeaderFault> {
     optional(headers, name)?.ok_or(HeaderFault::HeaderMissing(name))
 }
 
 fn parsed<T: std::str::FromStr>(
-    headers: &[(String, Option<Bytes>)],
+    headers: &[(HeaderName, Option<Bytes>)],
     name: &'static str,
 ) -> Result<T, HeaderFault> {
     required(headers, name)?.parse().map_err(|_| HeaderFault::HeaderMalformed(name))
 }
 
 /// Positions and versions start at 1.
-fn counter(headers: &[(String, Option<Bytes>)], name: &'static str) -> Result<i64, HeaderFault> {
+fn counter(
+    headers: &[(HeaderName, Option<Bytes>)],
+    name: &'static str,
+) -> Result<i64, HeaderFault> {
     let value = parsed::<i64>(headers, name)?;
     if value < 1 { Err(HeaderFault::HeaderMalformed(name)) } else { Ok(value) }
 }
 
-fn event_type(headers: &[(String, Option<Bytes>)]) -> Result<Arc<str>, HeaderFault> {
+fn event_type(headers: &[(HeaderName, Option<Bytes>)]) -> Result<Arc<str>, HeaderFault> {
     let name = required(headers, "ce_type")?;
     if name.is_empty() { Err(HeaderFault::HeaderMalformed("ce_type")) } else { Ok(name.into()) }
 }

@@ -30,5 +30,5 @@ pub use headers::{
     HeaderFault, MAX_HEADER_BYTES, MAX_HEADERS, envelope_headers, header, read_envelope,
 };
 pub use producer::{Producer, SendFailure};
-pub use record::{Headers, Outgoing, Record};
+pub use record::{HeaderName, Headers, Outgoing, Record};
 pub use settings::{Compression, KafkaSettings};

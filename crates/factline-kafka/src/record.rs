@@ -1,6 +1,6 @@
 //! Records, owned: what a consumer received and what a producer is to send.
 
-use std::sync::Arc;
+use std::{borrow::Cow, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use rdkafka::{
@@ -8,8 +8,13 @@ use rdkafka::{
     message::{BorrowedMessage, Headers as _},
 };
 
+use crate::headers::known_name;
+
+/// Borrowed where it is one of the envelope's own.
+pub type HeaderName = Cow<'static, str>;
+
 /// Header names and values in the order of the wire; names may repeat, values may be null.
-pub type Headers = Vec<(String, Option<Bytes>)>;
+pub type Headers = Vec<(HeaderName, Option<Bytes>)>;
 
 /// A record as it was consumed, nothing interpreted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,22 +36,40 @@ pub struct Record {
 }
 
 impl Record {
-    /// Copies a record out of the client's memory.
+    /// Copies a record out of the client's memory: key, value and headers into one piece, because a
+    /// piece for each of them is most of what receiving a record costs.
     pub(crate) fn copied(message: &BorrowedMessage<'_>, topic: &Arc<str>) -> Self {
-        let copied = |bytes: &[u8]| Bytes::copy_from_slice(bytes);
-        let headers = message.headers().map_or_else(Vec::new, |headers| {
-            headers.iter().map(|one| (one.key.to_owned(), one.value.map(copied))).collect()
-        });
+        let mut copy = Vec::with_capacity(length(message));
+        let mut keep = |bytes: &[u8]| {
+            let start = copy.len();
+            copy.extend_from_slice(bytes);
+            start..copy.len()
+        };
+        let (key, value) = (message.key().map(&mut keep), message.payload().map(&mut keep));
+        let mut headers: Vec<(HeaderName, Option<Range<usize>>)> = Vec::new();
+        if let Some(borrowed) = message.headers() {
+            headers.reserve_exact(borrowed.count());
+            let kept = borrowed.iter().map(|one| (known_name(one.key), one.value.map(&mut keep)));
+            headers.extend(kept);
+        }
+        let copy = Bytes::from(copy);
+        let part = |range: Option<Range<usize>>| range.map(|range| copy.slice(range));
         Self {
             topic: Arc::clone(topic),
             partition: message.partition(),
             offset: message.offset(),
-            key: message.key().map(copied),
-            value: message.payload().map(copied),
-            headers,
+            key: part(key),
+            value: part(value),
+            headers: headers.into_iter().map(|(name, value)| (name, part(value))).collect(),
             timestamp_ms: message.timestamp().to_millis(),
         }
     }
+}
+
+fn length(message: &BorrowedMessage<'_>) -> usize {
+    let headers = message.headers();
+    let values = headers.iter().flat_map(|all| all.iter()).filter_map(|one| one.value);
+    message.key_len() + message.payload_len() + values.map(<[u8]>::len).sum::<usize>()
 }
 
 /// A record to be sent.

@@ -138,7 +138,7 @@ async fn it_begins_where_the_runtime_says_and_commits_what_the_runtime_says() {
     member.until("six records", |member| member.records.len() == 6).await;
     let first = &member.records[0];
     assert_eq!((first.offset, first.key.as_deref()), (4, Some(&b"parcel-4"[..])));
-    assert_eq!(first.headers[1], ("nil".to_owned(), None));
+    assert_eq!(first.headers[1], ("nil".into(), None));
     let last = next_offset(&member.records[5]);
     let id = PartitionId { topic: TOPIC.into(), partition: 0 };
     member.progress.insert(id, last);

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use factline_core::Fault;
-use factline_kafka::{Admin, Headers, KafkaSettings, Outgoing, Producer};
+use factline_kafka::{Admin, HeaderName, Headers, KafkaSettings, Outgoing, Producer};
 use sqlx::{PgConnection, PgPool};
 use tokio::{sync::watch, time::timeout};
 use tracing::warn;
@@ -166,7 +166,8 @@ impl<P: Projection> Export<P> {
 
     fn letter(&self, row: &Row) -> Outgoing {
         let values = row.header_values.iter().map(|value| value.clone().map(Bytes::from));
-        let mut headers: Headers = row.header_names.iter().cloned().zip(values).collect();
+        let names = row.header_names.iter().cloned().map(HeaderName::Owned);
+        let mut headers: Headers = names.zip(values).collect();
         headers.extend(self.reasons(row));
         Outgoing {
             topic: Arc::clone(&self.topic),
@@ -179,8 +180,9 @@ impl<P: Projection> Export<P> {
 
     /// Names and encodings of Spring for Apache Kafka's `DeadLetterPublishingRecoverer`.
     fn reasons(&self, row: &Row) -> Headers {
-        let header =
-            |name: &str, value: Vec<u8>| (format!("kafka_dlt-{name}"), Some(Bytes::from(value)));
+        let header = |name: &str, value: Vec<u8>| {
+            (HeaderName::Owned(format!("kafka_dlt-{name}")), Some(Bytes::from(value)))
+        };
         let mut headers = vec![
             header("original-topic", row.topic.clone().into_bytes()),
             header("original-partition", row.partition.to_be_bytes().to_vec()),

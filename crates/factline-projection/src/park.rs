@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use factline_core::Envelope;
-use factline_kafka::{HeaderFault, Record, envelope_headers};
+use factline_kafka::{HeaderFault, HeaderName, Record, envelope_headers};
 use sqlx::PgConnection;
 
 use crate::batch::Origin;
@@ -174,7 +174,10 @@ impl Raw {
         }
     }
 
-    fn headers(headers: &[(String, Option<bytes::Bytes>)], schema_json: Option<String>) -> Self {
+    fn headers(
+        headers: &[(HeaderName, Option<bytes::Bytes>)],
+        schema_json: Option<String>,
+    ) -> Self {
         Self {
             offset: None,
             at_ms: None,

@@ -67,7 +67,7 @@ fn the_headers_are_cloudevents_in_binary_mode() {
     ];
     let written: Vec<(&str, &str)> = headers
         .iter()
-        .map(|(name, value)| (name.as_str(), std::str::from_utf8(value.as_ref().unwrap()).unwrap()))
+        .map(|(name, value)| (&**name, std::str::from_utf8(value.as_ref().unwrap()).unwrap()))
         .collect();
     assert_eq!(written, golden);
 }
@@ -143,7 +143,7 @@ fn k6_of_duplicate_headers_the_first_wins() {
 #[test]
 fn k6_headers_over_budget_are_refused_unread() {
     let mut many = record(&envelope());
-    many.headers.extend((0..MAX_HEADERS).map(|i| (format!("x{i}"), None)));
+    many.headers.extend((0..MAX_HEADERS).map(|i| (format!("x{i}").into(), None)));
     assert_eq!(read_envelope(&many).unwrap_err().code(), "headers_over_budget");
     let mut large = record(&envelope());
     large.headers.push(("x".into(), Some(Bytes::from(vec![0; MAX_HEADER_BYTES]))));
@@ -155,4 +155,12 @@ fn headers_that_nobody_knows_are_ignored() {
     let mut extended = record(&envelope());
     extended.headers.push(("x-other".into(), Some(Bytes::from_static(b"\xff"))));
     assert_eq!(read_envelope(&extended), Ok(envelope()));
+}
+
+#[test]
+fn every_name_of_the_envelope_is_known_and_no_other_is_taken_for_one() {
+    for (name, _) in envelope_headers(&envelope(), 7, "http://registry") {
+        assert!(matches!(known_name(&name), HeaderName::Borrowed(_)), "{name}");
+    }
+    assert_eq!(known_name("x-other"), HeaderName::Owned("x-other".to_owned()));
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use bytes::Bytes;
 use factline_codec::{StoredEvent, WriterSchema};
 use factline_core::{DomainEvent, Recorded};
-use factline_kafka::{Record, read_envelope};
+use factline_kafka::{HeaderName, Record, read_envelope};
 
 use super::{Setback, retry::PAGE, stream};
 use crate::{
@@ -105,6 +105,7 @@ impl Reopener {
 /// The record as it came; of an event of the log's history, as it would have come.
 fn record(row: &ParkedEvent) -> Record {
     let bytes = |bytes: &Option<Vec<u8>>| bytes.clone().map(Bytes::from);
+    let names = row.header_names.iter().cloned().map(HeaderName::Owned);
     let values = row.header_values.iter().map(bytes);
     Record {
         topic: row.topic.as_str().into(),
@@ -112,7 +113,7 @@ fn record(row: &ParkedEvent) -> Record {
         offset: row.record_offset.unwrap_or_default(),
         key: bytes(&row.record_key),
         value: bytes(&row.record_value),
-        headers: row.header_names.iter().cloned().zip(values).collect(),
+        headers: names.zip(values).collect(),
         timestamp_ms: row.record_at_ms,
     }
 }
