@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // plain functions beside the tests use it too
 
 use e2e::{Answer, Client, Service, System};
+use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -161,6 +162,37 @@ async fn an_order_is_placed_paid_shipped_and_delivered_at_the_catalogues_prices(
     assert_eq!(history["state"]["status"], "confirmed");
     let trail = client.get(&path("history")).await.body;
     assert_eq!(trail["events"].as_array().unwrap().len(), 9);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_who_pay_or_ship_one_order_at_once_in_two_processes_one_does() {
+    let system = System::create("rush").await;
+    let one = system.start(Service::CommandApi).await;
+    let two = system.start_as(Service::CommandApi, "second-api", &[]).await;
+    let clients = [one.client(), two.client()];
+    add(&clients[0], "71053", "Lantern", 339).await;
+    let place = json!({"customer_id": customer(&clients[0]).await, "shipping_address": "Leeds",
+                       "items": [{"sku": "71053", "quantity": 2}]});
+    let order = made(&clients[0].post("/orders", place).await);
+    let path = |what: &str| format!("/orders/{order}/{what}");
+    assert_eq!(clients[1].post(&path("allocation"), json!({})).await.status, 201);
+
+    let pay = |caller: usize| json!({"payment_id": format!("p-{caller}"), "amount_cents": 2 * 339, "method": "card"});
+    let ship =
+        |caller: usize| json!({"tracking_number": format!("RM{caller}"), "carrier": "Royal Mail"});
+    let payments: Vec<Value> = (0..16).map(pay).collect();
+    let shipments: Vec<Value> = (0..16).map(ship).collect();
+    for (what, bodies) in [("payments", payments), ("shipment", shipments)] {
+        let path = path(what);
+        let calls = bodies.into_iter().zip(clients.iter().cycle());
+        let answers = join_all(calls.map(|(body, client)| client.post(&path, body))).await;
+        let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+        statuses.sort_unstable();
+        assert_eq!((statuses[0], &statuses[1..]), (201, &[422; 15][..]), "{what}: {answers:?}");
+    }
+    let trail = clients[0].get(&path("history")).await.body;
+    let versions = trail["events"].as_array().unwrap().iter().map(|event| &event["version"]);
+    assert!(versions.eq(&(1..=6).map(Value::from).collect::<Vec<_>>()), "{trail}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
