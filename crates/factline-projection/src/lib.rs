@@ -36,6 +36,8 @@ mod patrol;
 mod projection;
 mod projector;
 mod reading;
+mod rebuild;
+pub mod rebuilds;
 mod row;
 mod schemas;
 mod setbacks;
