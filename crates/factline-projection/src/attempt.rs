@@ -87,11 +87,7 @@ async fn one_transaction<P: Projection>(
 
 /// What a setback means for the job: `None` says that it is worth another transaction now.
 /// Where checkpoints stand that another owner has moved is left to the caller.
-pub(crate) fn judge<E>(
-    job: &mut Job<E>,
-    setback: Setback,
-    panics: &mut u32,
-) -> Option<Finished> {
+pub(crate) fn judge<E>(job: &mut Job<E>, setback: Setback, panics: &mut u32) -> Option<Finished> {
     let unknown = |text: String| Some(Finished::Failed(Class::Unknown, text));
     match setback {
         Setback::Poison(poisoned) => {

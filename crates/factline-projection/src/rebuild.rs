@@ -270,7 +270,14 @@ impl<P: Projection> Rebuilder<P> {
         let Ok(rebuild) = rebuilds::find(&self.shared.database, id).await else { return };
         let (who, state) = (&rebuild.who, &*rebuild.state);
         meters::rebuild_ended(name, state);
-        info!(projection = name, id, who, state, error = rebuild.error, "a rebuild has ended its work");
+        info!(
+            projection = name,
+            id,
+            who,
+            state,
+            error = rebuild.error,
+            "a rebuild has ended its work"
+        );
     }
 }
 

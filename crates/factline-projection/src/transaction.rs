@@ -112,8 +112,7 @@ pub(crate) async fn write<P: Projection + ?Sized>(
         return Err(Setback::Refused);
     }
     let streams = park::streams(tx, name).await?;
-    let known =
-        if job.check_ids { book.known(tx, &batch.events).await? } else { HashSet::new() };
+    let known = if job.check_ids { book.known(tx, &batch.events).await? } else { HashSet::new() };
     let sorted = sort(job, &streams, &known);
     apply(tx, projection, &sorted).await?;
     if !book.enter(tx, &sorted.apply).await? {

@@ -118,10 +118,12 @@ async fn progress_is_told_and_a_second_rebuild_beside_it_is_not_asked_for() {
     assert_eq!(code, Some(1), "{told}");
     assert!(told.contains("no projector has taken it in 0 s; it stays asked for"), "{told}");
     world.becomes("building", None).await;
-    sqlx::raw_sql("insert into projection.rebuild_positions values ('parcels/next', 'parcel.v1', 0, 50)")
-        .execute(&world.pool)
-        .await
-        .unwrap();
+    sqlx::raw_sql(
+        "insert into projection.rebuild_positions values ('parcels/next', 'parcel.v1', 0, 50)",
+    )
+    .execute(&world.pool)
+    .await
+    .unwrap();
     let (_, told) = world.run(&["rebuilds"]).await.unwrap();
     assert!(told.contains("50 of 100 events"), "{told}");
     let (_, told) = world.run(&["rebuilds", "--json"]).await.unwrap();

@@ -33,6 +33,9 @@ const SKIPPED: &str = "
     select (outcome->'skipped'->>'event_id')::uuid from projection.operator_acts
     where projection = $1 and act = 'skip' and state = 'done'";
 
+const NO_LONGER_WAITS: &str = "
+    update projection.rebuilds set waiting = null where id = $1 and waiting is not null";
+
 impl<P: Projection> Rebuilder<P> {
     /// Applies the next page.
     pub(super) async fn page(
@@ -71,23 +74,27 @@ impl<P: Projection> Rebuilder<P> {
                 Err(setback) => setback,
             };
             sqlx::raw_sql("rollback").execute(&mut *session).await?;
-            match judge(&mut job, setback, &mut panics) {
-                None => {} // again, without what was found out
-                Some(Finished::FindPoison) => {
-                    self.single_steps = job.batch.events.len();
-                    self.page_first = true;
-                    return Ok(Step::More(Duration::ZERO));
-                }
-                Some(Finished::ParkedLimit { streams, events }) => {
-                    return Err(Setback::too_much_parked(streams, events));
-                }
-                Some(Finished::Failed(class, why)) => return Err(Setback::of_class(class, why)),
-                Some(Finished::Refused(_)) => {
-                    return Err(Setback::Wait("another process has moved it".into()));
-                }
-                Some(Finished::Nothing | Finished::Settled(_) | Finished::Fork(..)) => {
-                    return Err(Setback::Failed("a page ended as none can".into()));
-                }
+            if let Some(finished) = judge(&mut job, setback, &mut panics) {
+                return self.give_up(finished, job.batch.events.len());
+            } // or again, without what was found out
+        }
+    }
+
+    /// A page that is not worth another transaction as it is.
+    fn give_up(&mut self, finished: Finished, events: usize) -> Result<Step, Setback> {
+        match finished {
+            Finished::FindPoison => {
+                self.single_steps = events;
+                self.page_first = true;
+                Ok(Step::More(Duration::ZERO))
+            }
+            Finished::ParkedLimit { streams, events } => {
+                Err(Setback::too_much_parked(streams, events))
+            }
+            Finished::Failed(class, why) => Err(Setback::of_class(class, why)),
+            Finished::Refused(_) => Err(Setback::Wait("another process has moved it".into())),
+            Finished::Nothing | Finished::Settled(_) | Finished::Fork(..) => {
+                Err(Setback::Failed("a page ended as none can".into()))
             }
         }
     }
@@ -147,6 +154,7 @@ async fn write<P: Projection>(
         return Ok(None);
     }
     let projection = &*beside.projection;
+    sqlx::query(NO_LONGER_WAITS).bind(rebuild.id).execute(&mut *tx).await?;
     let settled = transaction::write(tx, projection, book, job, &shared.settings).await?;
     factline_failpoints::reach("rebuild_in_page").await; // everything written, nothing committed
     sqlx::raw_sql("commit").execute(tx).await?;

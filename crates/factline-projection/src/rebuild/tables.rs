@@ -135,11 +135,8 @@ impl Tables {
         if let Some(options) = options {
             execute(tx, format!("alter table {next} set ({})", options.join(", "))).await?;
         }
-        let grants: Vec<String> = sqlx::query_scalar(GRANTS)
-            .bind(&self.live)
-            .bind(&next)
-            .fetch_all(&mut *tx)
-            .await?;
+        let grants: Vec<String> =
+            sqlx::query_scalar(GRANTS).bind(&self.live).bind(&next).fetch_all(&mut *tx).await?;
         for grant in grants {
             execute(tx, grant).await?;
         }
@@ -188,11 +185,8 @@ impl Tables {
     pub(super) async fn swap(&self, tx: &mut PgConnection) -> Result<(), sqlx::Error> {
         let (next, previous) = (self.table(Side::Next), self.table(Side::Previous));
         self.drop(tx, Side::Previous).await?;
-        let twins: Vec<(String, String, String, String)> = sqlx::query_as(TWIN_INDEXES)
-            .bind(&self.live)
-            .bind(&next)
-            .fetch_all(&mut *tx)
-            .await?;
+        let twins: Vec<(String, String, String, String)> =
+            sqlx::query_as(TWIN_INDEXES).bind(&self.live).bind(&next).fetch_all(&mut *tx).await?;
         rename(tx, &self.live, &previous).await?;
         rename(tx, &next, &self.live).await?;
         for (old, old_bare, new, new_bare) in twins {

@@ -88,7 +88,9 @@ async fn left(world: &World) -> (i64, i64, i64) {
     (
         world.count("select count(*) from pg_class where relname like '%\\_\\_next'").await,
         world.count("select count(*) from projection.rebuild_positions").await,
-        world.count("select count(*) from projection.parked_events where projection like '%/%'").await,
+        world
+            .count("select count(*) from projection.parked_events where projection like '%/%'")
+            .await,
     )
 }
 
@@ -175,11 +177,13 @@ async fn queries_prepared_before_the_switch_read_the_new_table() {
     let projector = started(&world).await;
     let mut reader = world.pool.acquire().await.unwrap();
     let mut read = async || -> Option<i64> {
-        sqlx::query_scalar("select (to_jsonb(t)->>'weight_grams')::bigint from parcels t where parcel = $1")
-            .bind("parcel-3")
-            .fetch_optional(&mut *reader)
-            .await
-            .unwrap()
+        sqlx::query_scalar(
+            "select (to_jsonb(t)->>'weight_grams')::bigint from parcels t where parcel = $1",
+        )
+        .bind("parcel-3")
+        .fetch_optional(&mut *reader)
+        .await
+        .unwrap()
     };
     for _ in 0..6 {
         assert_eq!(read().await, Some(10)); // from the sixth time on the plan is a generic one

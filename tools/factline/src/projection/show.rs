@@ -62,7 +62,9 @@ fn line(listed: &Listed) -> String {
     let Listed { service, projection, position, parked_streams, rebuild, previous_kept } = listed;
     let rebuild = rebuild.as_ref().map_or(String::new(), |state| format!(", rebuild {state}"));
     let kept = if *previous_kept { ", previous table kept" } else { "" };
-    format!("{projection}  {service}: {position} events, {parked_streams} streams parked{rebuild}{kept}")
+    format!(
+        "{projection}  {service}: {position} events, {parked_streams} streams parked{rebuild}{kept}"
+    )
 }
 
 /// Lists rebuilds, oldest first.
