@@ -108,6 +108,44 @@ create table projection.operator_acts (
 );
 create index operator_acts_asked on projection.operator_acts (projection, id) where state = 'asked';
 
+-- Rebuilds of views: who asked for which and why, and what became of it. A process of the projector
+-- carries out what is asked; rows are never deleted by it, so this is the audit trail.
+create table projection.rebuilds (
+    id                bigint      generated always as identity primary key,
+    asked_at          timestamptz not null default now(),
+    who               text        not null check (who <> ''),
+    reason            text        not null check (reason <> ''),
+    projection        text        not null,
+    begins_with       text        not null default 'nothing'
+                                  check (begins_with in ('nothing', 'previous')),  -- a rollback
+    events_per_second int         check (events_per_second > 0),   -- null: as fast as it goes
+    accept_difference boolean     not null default false,
+    state             text        not null default 'asked'
+                                  check (state in ('asked', 'building', 'ready', 'switched',
+                                                   'cancelled', 'failed', 'rolled_back')),
+    wish              text        check (wish in ('switch', 'cancel', 'drop_previous')), -- not yet done
+    said              jsonb       not null default '[]',  -- every wish: what, who, when, why
+    began_with        bigint      not null default 0,     -- events that the table had in it already
+    started_at        timestamptz,
+    finished_at       timestamptz,
+    heads             jsonb,                              -- positions at which the tables were compared
+    difference        jsonb,                              -- what the comparison found
+    waiting           text,                               -- what it cannot go on without
+    error             text
+);
+create unique index rebuilds_one_at_a_time
+    on projection.rebuilds (projection) where state in ('asked', 'building', 'ready');
+
+-- How far a table beside the live one has come. `projection` is NAME/next for the one that is being
+-- built and NAME/previous for the one that is kept; parked rows of theirs are under these names too.
+create table projection.rebuild_positions (
+    projection text   not null,
+    topic      text   not null,
+    partition  int    not null,
+    position   bigint not null default 0,
+    primary key (projection, topic, partition)
+);
+
 -- The registry's answers, so that its outage does not stop a restart.
 create table projection.known_schemas (
     id   bigint primary key,

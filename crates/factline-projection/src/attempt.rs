@@ -60,7 +60,8 @@ pub(crate) async fn run<P: Projection>(
         if !matches!(setback, Setback::Poison(_) | Setback::SeenBefore | Setback::Refused) {
             *session = None; // whatever it was, it ends with the connection
         }
-        match judge(shared, job, setback, &mut panics).await {
+        match judge(job, setback, &mut panics) {
+            Some(Finished::Refused(_)) => return refused(shared, job).await,
             Some(finished) => return finished,
             None => continue, // again, without what was found out
         }
@@ -85,12 +86,8 @@ async fn one_transaction<P: Projection>(
 }
 
 /// What a setback means for the job: `None` says that it is worth another transaction now.
-async fn judge<P: Projection>(
-    shared: &Shared<P>,
-    job: &mut Job<P::Event>,
-    setback: Setback,
-    panics: &mut u32,
-) -> Option<Finished> {
+/// Where checkpoints stand that another owner has moved is left to the caller.
+pub(crate) fn judge<E>(job: &mut Job<E>, setback: Setback, panics: &mut u32) -> Option<Finished> {
     let unknown = |text: String| Some(Finished::Failed(Class::Unknown, text));
     match setback {
         Setback::Poison(poisoned) => {
@@ -130,7 +127,7 @@ async fn judge<P: Projection>(
             Class::Poison => unknown(error.to_string()),
             class => Some(Finished::Failed(class, error.to_string())),
         },
-        Setback::Refused => Some(refused(shared, job).await),
+        Setback::Refused => Some(Finished::Refused(Vec::new())),
         Setback::Fork(id, position) => Some(Finished::Fork(id, position)),
         Setback::ParkedLimit { streams, events } => Some(Finished::ParkedLimit { streams, events }),
     }

@@ -139,7 +139,8 @@ pub async fn parked_streams(database: &PgPool) -> Result<Vec<ParkedStream>, sqlx
              select count(*) from projection.parked_events e
              where e.projection = s.projection and e.topic = s.topic and e.stream_id = s.stream_id
          ) as events
-         from projection.parked_streams s order by s.parked_at, s.projection, s.stream_id",
+         from projection.parked_streams s where projection not like '%/%' -- of no rebuild
+         order by s.parked_at, s.projection, s.stream_id",
     )
     .fetch_all(database)
     .await

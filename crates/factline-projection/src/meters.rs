@@ -60,6 +60,28 @@ fn operator_acts(
     .increment(finished);
 }
 
+/// Events until a table beside the live one has caught up; 0 when none is built here.
+#[allow(clippy::cast_precision_loss)]
+pub(crate) fn rebuild_remaining(projection: &'static str, events: i64) {
+    gauge!("factline_projection_rebuild_remaining_events", "projection" => projection)
+        .set(events as f64);
+}
+
+/// A rebuild has come to this state, in which it stays until an operator says something.
+pub(crate) fn rebuild_ended(projection: &'static str, state: &str) {
+    let outcome = REBUILD_OUTCOMES.into_iter().find(|outcome| *outcome == state);
+    rebuilds(projection, outcome.unwrap_or("other"), 1);
+}
+
+const REBUILD_OUTCOMES: [&str; 4] = ["switched", "ready", "cancelled", "failed"];
+
+fn rebuilds(projection: &'static str, outcome: &'static str, ended: u64) {
+    counter!(
+        "factline_projection_rebuilds_total", "projection" => projection, "outcome" => outcome
+    )
+    .increment(ended);
+}
+
 pub(crate) fn refused(projection: &'static str) {
     counter!("factline_projection_refused_checkpoints_total", "projection" => projection)
         .increment(1);
@@ -70,6 +92,10 @@ pub(crate) fn announce(projection: &'static str, parked_streams: i64) {
     settled(projection, Settled { parked_streams: Some(parked_streams), ..Settled::default() }, 0);
     counter!("factline_projection_refused_checkpoints_total", "projection" => projection)
         .increment(0);
+    for outcome in REBUILD_OUTCOMES {
+        rebuilds(projection, outcome, 0);
+    }
+    rebuild_remaining(projection, 0);
     for act in ["retry", "dry_run", "skip"] {
         for outcome in ["done", "refused"] {
             operator_acts(projection, act, outcome, 0);

@@ -18,11 +18,8 @@ mod stream;
 use std::{sync::Arc, time::Duration};
 
 use sqlx::PgConnection;
-use tokio::{
-    sync::watch,
-    time::{sleep, timeout},
-};
-use tracing::{info, warn};
+use tokio::{sync::watch, time::timeout};
+use tracing::info;
 
 use crate::{
     Projection,
@@ -30,13 +27,12 @@ use crate::{
     attempt::connect,
     failure::{Class, class_of},
     meters,
+    patrol::{Rounds, patrol},
     settings::ms,
     shared::Shared,
 };
 use reopen::Reopener;
 
-/// How often acts are looked for: at a person's pace, far from the hot path.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A server that takes longer to roll back loses the connection instead.
 const ROLL_BACK_WITHIN: Duration = Duration::from_secs(1);
 
@@ -110,46 +106,9 @@ impl<P: Projection> Operator<P> {
     }
 
     /// Carries out acts until told to stop. One under way is abandoned then and stays asked.
-    pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let mut attempts = 0;
-        loop {
-            tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => return,
-                went = self.look() => match went {
-                    Ok(()) => attempts = 0,
-                    Err(why) => {
-                        attempts += 1;
-                        if attempts == 1 {
-                            warn!(projection = self.shared.name(), why, "an operator's act waits");
-                        }
-                    }
-                },
-            }
-            let wait = match attempts {
-                0 => LOOK_EVERY,
-                _ => self.shared.settings.back_off(attempts).max(LOOK_EVERY),
-            };
-            tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => return,
-                () = sleep(wait) => {}
-            }
-        }
-    }
-
-    /// Carries out every act that is asked for, in order. One that has to wait holds up no other.
-    async fn look(&mut self) -> Result<(), String> {
-        let name = self.shared.name();
-        let looked: Result<(i64, Option<Vec<i64>>), _> =
-            sqlx::query_as(LOOK).bind(name).fetch_one(&self.shared.database).await;
-        let (parked, asked) = looked.map_err(|error| error.to_string())?;
-        // Other processes park and retry too: each tells what the database says.
-        meters::parked_streams(name, parked);
-        let mut last = Ok(());
-        for id in asked.unwrap_or_default() {
-            last = self.carry_out(id).await.and(last);
-        }
-        self.session = None;
-        last
+    pub(crate) async fn run(self, stop: watch::Receiver<bool>) {
+        let shared = Arc::clone(&self.shared);
+        patrol(self, shared.name(), &shared.settings, stop).await;
     }
 
     async fn carry_out(&mut self, id: i64) -> Result<(), String> {
@@ -236,6 +195,24 @@ impl<P: Projection> Operator<P> {
             self.session = None;
         }
         written
+    }
+}
+
+impl<P: Projection> Rounds for Operator<P> {
+    /// Carries out every act that is asked for, in order. One that has to wait holds up no other.
+    async fn round(&mut self) -> Result<(), String> {
+        let name = self.shared.name();
+        let looked: Result<(i64, Option<Vec<i64>>), _> =
+            sqlx::query_as(LOOK).bind(name).fetch_one(&self.shared.database).await;
+        let (parked, asked) = looked.map_err(|error| error.to_string())?;
+        // Other processes park and retry too: each tells what the database says.
+        meters::parked_streams(name, parked);
+        let mut last = Ok(());
+        for id in asked.unwrap_or_default() {
+            last = self.carry_out(id).await.and(last);
+        }
+        self.session = None;
+        last
     }
 }
 

@@ -37,7 +37,26 @@ pub trait Projection: Send + Sync + 'static {
         tx: &mut PgConnection,
         events: &[Recorded<Self::Event>],
     ) -> Result<(), ApplyError>;
+
+    /// The same view on a table beside its own, which a rebuild fills. `None`: it is no view of one
+    /// table, or events have effects beyond that table, so it cannot be rebuilt in this way.
+    fn beside(&self) -> Option<Beside<Self::Event>> {
+        None
+    }
 }
+
+/// A view on a table beside its own.
+pub struct Beside<E> {
+    /// The live table, as in SQL.
+    pub table: &'static str,
+    /// The columns of its primary key.
+    pub key: &'static [&'static str],
+    /// Does to `TABLE__next` ([`NEXT`]) what the view does to its table.
+    pub projection: Box<dyn Projection<Event = E>>,
+}
+
+/// Behind a table's name: the one that a rebuild builds.
+pub const NEXT: &str = "__next";
 
 /// One event that can never be applied.
 #[derive(Debug, Clone, PartialEq, Eq)]

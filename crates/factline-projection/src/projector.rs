@@ -29,6 +29,7 @@ use crate::{
     meters,
     operator::Operator,
     reading::Reader,
+    rebuild::Rebuilder,
     schemas::Schemas,
     settings::ms,
     shared::Shared,
@@ -142,7 +143,8 @@ impl<P: Projection> Projector<P> {
         let (stop, stopped) = watch::channel(false);
         let export = Export::new(Arc::clone(&self.shared), self.kafka.clone());
         tasks.spawn(export.run(stopped.clone()));
-        tasks.spawn(Operator::new(Arc::clone(&self.shared)).run(stopped));
+        tasks.spawn(Operator::new(Arc::clone(&self.shared)).run(stopped.clone()));
+        tasks.spawn(Rebuilder::new(Arc::clone(&self.shared)).run(stopped));
 
         let (shared, epochs) = (Arc::clone(&self.shared), HashMap::new());
         let mut coordinator = Coordinator { shared, consumer, workers, epochs };

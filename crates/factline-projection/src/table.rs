@@ -16,7 +16,7 @@ use crate::ApplyError;
 /// The statements for one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Table {
-    name: &'static str,
+    name: String,
     key: &'static [&'static str],
     columns: BTreeSet<String>,
     lock: String,
@@ -36,7 +36,7 @@ impl Table {
     /// Reads the table's columns.
     pub(crate) async fn read(
         connection: &mut PgConnection,
-        name: &'static str,
+        name: &str,
         key: &'static [&'static str],
     ) -> Result<Self, ApplyError> {
         let columns: Vec<(String, String)> =
@@ -45,7 +45,7 @@ impl Table {
     }
 
     fn of(
-        name: &'static str,
+        name: &str,
         key: &'static [&'static str],
         columns: &[(String, String)],
     ) -> Result<Self, Fault> {
@@ -68,7 +68,7 @@ impl Table {
             if changed.is_empty() { "nothing".into() } else { format!("update set {set}") };
         let keys = join(key.iter().map(|part| quote(part)));
         Ok(Self {
-            name,
+            name: name.to_owned(),
             key,
             columns: columns.iter().map(|(column, _)| column.clone()).collect(),
             lock: format!("factline view {name}"),
@@ -165,7 +165,7 @@ impl Table {
     }
 }
 
-fn quote(name: &str) -> String {
+pub(crate) fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

@@ -22,13 +22,13 @@ use factline_core::{DomainEvent, Envelope, Position, Recorded};
 use factline_kafka::PartitionId;
 use futures::FutureExt as _;
 use sqlx::PgConnection;
-use tracing::{Instrument as _, warn};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::{
     ApplyError, Poisoned, Projection, ProjectionSettings,
     batch::{Batch, Job},
-    checkpoint,
+    book::Book,
     fold::panic_text,
     ledger,
     park::{self, Parking, STREAM_PARKED, StreamName},
@@ -83,7 +83,8 @@ pub(crate) async fn run<P: Projection>(
 ) -> Result<Settled, Setback> {
     factline_failpoints::reach("projector_with_batch").await; // a batch in hand, nothing open
     sqlx::raw_sql("begin").execute(&mut *connection).await?;
-    match write(connection, projection, job, settings).await {
+    let book = Book::Live(projection.name());
+    match write(connection, projection, &book, job, settings).await {
         Ok(settled) => {
             factline_failpoints::reach("projector_in_batch").await;
             sqlx::raw_sql("commit").execute(&mut *connection).await?;
@@ -97,22 +98,24 @@ pub(crate) async fn run<P: Projection>(
     }
 }
 
-async fn write<P: Projection>(
+/// Writes a batch in an open transaction: the delivery contract, for a live view and for one that is
+/// rebuilt beside it. After an error the caller rolls back.
+pub(crate) async fn write<P: Projection + ?Sized>(
     tx: &mut PgConnection,
     projection: &P,
+    book: &Book,
     job: &Job<P::Event>,
     settings: &ProjectionSettings,
 ) -> Result<Settled, Setback> {
-    let (name, batch) = (projection.name(), &job.batch);
-    if !checkpoint::advance(tx, name, &batch.slices).await? {
+    let (name, batch) = (book.name(), &job.batch);
+    if !book.advance(tx, &batch.slices).await? {
         return Err(Setback::Refused);
     }
     let streams = park::streams(tx, name).await?;
-    let known =
-        if job.check_ids { known_ids(tx, name, &batch.events).await? } else { HashSet::new() };
+    let known = if job.check_ids { book.known(tx, &batch.events).await? } else { HashSet::new() };
     let sorted = sort(job, &streams, &known);
     apply(tx, projection, &sorted).await?;
-    if !ledger::enter(tx, name, &sorted.apply).await? {
+    if !book.enter(tx, &sorted.apply).await? {
         return Err(Setback::SeenBefore);
     }
     let parked_streams = park_all(tx, name, &sorted.park, settings).await?;
@@ -134,7 +137,7 @@ async fn write<P: Projection>(
     })
 }
 
-async fn apply<P: Projection>(
+async fn apply<P: Projection + ?Sized>(
     tx: &mut PgConnection,
     projection: &P,
     sorted: &Sorted<'_, P::Event>,
@@ -177,19 +180,6 @@ async fn park_all(
         return Err(Setback::ParkedLimit { streams, events });
     }
     Ok(Some(streams))
-}
-
-/// Ids of the batch that had their effect before; each is applied at most once again, not twice.
-async fn known_ids<E>(
-    tx: &mut PgConnection,
-    projection: &str,
-    events: &[Recorded<E>],
-) -> Result<HashSet<Uuid>, sqlx::Error> {
-    let known = ledger::known(tx, projection, events).await?;
-    for id in &known {
-        warn!(projection, event_id = %id, "an event is known at a position not yet reached");
-    }
-    Ok(known)
 }
 
 /// The batch, parted into what is applied and what is parked.

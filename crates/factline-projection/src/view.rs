@@ -17,6 +17,7 @@ use sqlx::PgConnection;
 use crate::{
     ApplyError, Change, Projection,
     fold::{fold_batch, keys_of},
+    projection::{Beside, NEXT},
     table::Table,
 };
 
@@ -47,6 +48,7 @@ pub enum Rows {
 
 /// The projection that keeps a [`View`].
 pub struct FoldedView<V> {
+    name: String,
     table: RwLock<Option<Arc<Table>>>,
     view: PhantomData<fn() -> V>,
 }
@@ -55,7 +57,12 @@ impl<V: View> FoldedView<V> {
     /// Touches nothing yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { table: RwLock::new(None), view: PhantomData }
+        Self::on(V::TABLE.to_owned())
+    }
+
+    /// The view on another table than its own; that table has the same columns.
+    fn on(name: String) -> Self {
+        Self { name, table: RwLock::new(None), view: PhantomData }
     }
 
     fn table(&self) -> Result<Arc<Table>, Fault> {
@@ -79,7 +86,7 @@ impl<V: View> Projection for FoldedView<V> {
     }
 
     async fn prepare(&self, connection: &mut PgConnection) -> Result<(), ApplyError> {
-        let table = Table::read(connection, V::TABLE, V::KEY).await?;
+        let table = Table::read(connection, &self.name, V::KEY).await?;
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(table));
         Ok(())
     }
@@ -100,6 +107,11 @@ impl<V: View> Projection for FoldedView<V> {
             return Err(ApplyError::Poison(outcome.poisoned));
         }
         save::<V>(&table, tx, &outcome.changes).await
+    }
+
+    fn beside(&self) -> Option<Beside<V::Event>> {
+        let next = Self::on(format!("{}{NEXT}", V::TABLE));
+        Some(Beside { table: V::TABLE, key: V::KEY, projection: Box::new(next) })
     }
 }
 

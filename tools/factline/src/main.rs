@@ -2,11 +2,13 @@
 //!
 //! In flow the addresses of the log, of Kafka and of every service; out flow answers for a person,
 //! or with `--json` for a program. Nothing is
-//! changed, except by a verb that says so: `schemas push --apply`, `dlq retry --yes`, `dlq skip`.
+//! changed, except by a verb that says so: `schemas push --apply`, `dlq retry --yes`, `dlq skip`,
+//! and those of `projection` that begin or end a rebuild.
 
 mod dlq;
 mod events;
 mod failure;
+mod projection;
 mod schemas;
 mod settings;
 mod sources;
@@ -66,6 +68,9 @@ enum Verb {
     /// What could not be applied
     #[command(subcommand)]
     Dlq(dlq::Verb),
+    /// Views, and rebuilding one beside itself
+    #[command(subcommand)]
+    Projection(projection::Verb),
     /// Whether store, topic and every projection hold the same events; exit code 1 if not
     Verify(verify::Args),
     /// The repository's schemas, by themselves and beside a registry's
@@ -105,6 +110,7 @@ fn run(cli: Cli) -> Result<bool, Failure> {
             Verb::Status(args) => status::run(&args, &sources).await,
             Verb::Events(args) => events::run(&args, &sources).await,
             Verb::Dlq(verb) => dlq::run(&verb, &sources).await,
+            Verb::Projection(verb) => projection::run(&verb, &sources).await,
             Verb::Verify(args) => verify::run(&args, &sources).await,
             Verb::Schemas(_) | Verb::Settings => Ok(true), // answered above
         }

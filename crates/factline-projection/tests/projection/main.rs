@@ -7,4 +7,5 @@ mod holes;
 mod operator;
 mod outages;
 mod poison;
+mod rebuild;
 mod support;

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, unused_imports)] // each test file uses a part of it
 
+mod gated;
 mod letters;
 mod switched;
 mod views;
@@ -33,6 +34,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
+pub use gated::Gated;
 pub use letters::{Letter, read_topic, rewind};
 pub use switched::{BLOCKS, PASSES, REFUSES, Switched, create_order_table};
 pub use views::{EventsByType, ParcelRow, Parcels};

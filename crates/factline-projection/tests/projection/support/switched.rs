@@ -7,7 +7,7 @@ use std::sync::{
 
 use async_trait::async_trait;
 use factline_core::Recorded;
-use factline_projection::{ApplyError, FoldedView, Projection};
+use factline_projection::{ApplyError, Beside, FoldedView, Projection};
 use factline_testkit::parcels::ParcelEvent;
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::Notify;
@@ -79,6 +79,11 @@ impl Projection for Switched {
                 .await?;
         }
         self.view.apply(tx, events).await
+    }
+
+    /// Beside the live table it passes everything: the view as it is after the fix.
+    fn beside(&self) -> Option<Beside<ParcelEvent>> {
+        self.view.beside()
     }
 }
 
