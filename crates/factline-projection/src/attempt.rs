@@ -157,6 +157,9 @@ pub(crate) async fn connect<P: Projection>(shared: &Shared<P>) -> Result<PgConne
         ("timezone", "UTC"), // times pass through JSON
         // A plan made while a table was empty would scan it for ever.
         ("enable_seqscan", "off"),
+        // Of an array the planner thinks that it has ten elements, whatever its length: planning anew
+        // for each would tell it nothing.
+        ("plan_cache_mode", "force_generic_plan"),
         ("idle_in_transaction_session_timeout", &idle),
     ]);
     let connecting = timeout(CONNECT_WITHIN, PgConnection::connect_with(&options)).await;

@@ -1,8 +1,13 @@
-//! A view's table as generic SQL: keys in, rows out; changed rows in, one statement out.
+//! A view's table as generic SQL: keys in, rows out; new, changed and removed rows in, one statement
+//! for each sort.
 //!
-//! Rows travel as JSON between the row struct and the table, so a view needs no SQL of its own. The
-//! columns are read from the catalogue once a connection; a row whose members are not exactly the
-//! table's columns is refused before anything is written.
+//! Rows come from the table as JSON and go to it as one array of texts a column, so a view needs no
+//! SQL of its own. The columns are read from the catalogue once a connection; a row whose members are
+//! not exactly the table's columns is refused before anything is written.
+//!
+//! Who loads rows before it writes them knows which are new. So rows are inserted or updated, never
+//! "inserted on conflict": that costs half as much again, and JSON for all columns as much too (a row
+//! of four columns: 11.8 us with both, 5.1 us with neither).
 
 use std::collections::BTreeSet;
 
@@ -18,10 +23,12 @@ use crate::ApplyError;
 pub(crate) struct Table {
     name: String,
     key: &'static [&'static str],
-    columns: BTreeSet<String>,
+    columns: Vec<String>,
     lock: String,
     load: String,
-    save: String,
+    insert: String,
+    /// None when there is nothing but the key.
+    update: Option<String>,
     remove: String,
 }
 
@@ -53,20 +60,23 @@ impl Table {
         if columns.is_empty() {
             return Err(refuse(format!("there is no table {name}: run the service's migrations")));
         }
-        let mut key_columns = Vec::with_capacity(key.len());
-        for part in key {
+        let kind_of = |part: &str| {
             let found = columns.iter().find(|(column, _)| column == part);
-            let (column, kind) =
-                found.ok_or_else(|| refuse(format!("{name} has no column {part}")))?;
-            key_columns.push(format!("{} {kind}", quote(column)));
+            let missing = || refuse(format!("{name} has no column {part}"));
+            found.map(|(_, kind)| kind.as_str()).ok_or_else(missing)
+        };
+        let mut same_key = Vec::with_capacity(key.len());
+        for part in key {
+            same_key.push(format!("t.{0} = k.{0}::{1}", quote(part), kind_of(part)?));
         }
-        let (typed, on) = (key_columns.join(", "), same_key(key));
+        let on = same_key.join(" and ");
         let list = join(columns.iter().map(|(column, _)| quote(column)));
+        let typed = |(column, kind): &(String, String)| format!("k.{}::{kind}", quote(column));
+        let set = |one: &(String, String)| format!("{} = {}", quote(&one.0), typed(one));
         let changed: Vec<_> = columns.iter().filter(|(c, _)| !key.contains(&&**c)).collect();
-        let set = join(changed.iter().map(|(c, _)| format!("{0} = excluded.{0}", quote(c))));
-        let action =
-            if changed.is_empty() { "nothing".into() } else { format!("update set {set}") };
+        let changes = join(changed.into_iter().map(set));
         let keys = join(key.iter().map(|part| quote(part)));
+        let (of_keys, of_columns) = (texts(key.len()), texts(columns.len()));
         Ok(Self {
             name: name.to_owned(),
             key,
@@ -74,18 +84,19 @@ impl Table {
             lock: format!("factline view {name}"),
             // The fence (offset 0) makes one index lookup a key the only plan.
             load: format!(
-                "select k.i, to_jsonb(r) from rows from (jsonb_to_recordset($1) as ({typed}))
-                     with ordinality as k({keys}, i)
+                "select k.i, to_jsonb(r) from unnest({of_keys}) with ordinality as k({keys}, i)
                  cross join lateral (select * from {name} t where {on} offset 0) r"
             ),
-            save: format!(
-                "insert into {name} as t ({list}) select {list}
-                 from jsonb_populate_recordset(null::{name}, $1)
-                 on conflict ({keys}) do {action}"
+            insert: format!(
+                "insert into {name} ({list}) select {} from unnest({of_columns}) as k({list})",
+                join(columns.iter().map(typed))
             ),
-            remove: format!(
-                "delete from {name} t using jsonb_to_recordset($1) as k({typed}) where {on}"
-            ),
+            update: (!changes.is_empty()).then(|| {
+                format!(
+                    "update {name} t set {changes} from unnest({of_columns}) as k({list}) where {on}"
+                )
+            }),
+            remove: format!("delete from {name} t using unnest({of_keys}) as k({keys}) where {on}"),
         })
     }
 
@@ -105,22 +116,56 @@ impl Table {
         tx: &mut PgConnection,
         keys: &[Map<String, Value>],
     ) -> Result<Vec<(usize, Row)>, ApplyError> {
-        let rows: Vec<(i64, Json<Row>)> =
-            sqlx::query_as(AssertSqlSafe(self.load.clone())).bind(Json(keys)).fetch_all(tx).await?;
+        let mut query = sqlx::query_as(AssertSqlSafe(self.load.clone()));
+        for part in self.key {
+            query = query.bind(column(keys, part));
+        }
+        let rows: Vec<(i64, Json<Row>)> = query.fetch_all(tx).await?;
         let index = |ordinal: i64| usize::try_from(ordinal - 1).unwrap_or(usize::MAX);
         Ok(rows.into_iter().map(|(ordinal, Json(row))| (index(ordinal), row)).collect())
     }
 
-    /// Inserts or replaces rows.
-    pub(crate) async fn save<Row: Serialize + Sync>(
+    /// Inserts rows that were not there when they were loaded, in the same transaction.
+    pub(crate) async fn insert<Row: Serialize + Sync>(
         &self,
         tx: &mut PgConnection,
         rows: &[&Row],
     ) -> Result<(), ApplyError> {
-        let Some(first) = rows.first() else { return Ok(()) };
-        self.check_members(first)?;
-        sqlx::query(AssertSqlSafe(self.save.clone())).bind(Json(rows)).execute(tx).await?;
-        Ok(())
+        self.write(tx, &self.insert, rows).await
+    }
+
+    /// Replaces rows that were there when they were loaded, in the same transaction.
+    pub(crate) async fn update<Row: Serialize + Sync>(
+        &self,
+        tx: &mut PgConnection,
+        rows: &[&Row],
+    ) -> Result<(), ApplyError> {
+        match &self.update {
+            Some(update) => self.write(tx, update, rows).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn write<Row: Serialize + Sync>(
+        &self,
+        tx: &mut PgConnection,
+        statement: &str,
+        rows: &[&Row],
+    ) -> Result<(), ApplyError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let rows = rows.iter().map(|row| self.members(row)).collect::<Result<Vec<_>, _>>()?;
+        let mut query = sqlx::query(AssertSqlSafe(statement.to_owned()));
+        for name in &self.columns {
+            query = query.bind(column(&rows, name));
+        }
+        let written = query.execute(tx).await?.rows_affected();
+        if usize::try_from(written) == Ok(rows.len()) {
+            return Ok(());
+        }
+        let told = format!("{}: {written} of {} rows were written", self.name, rows.len());
+        Err(Fault::fatal("writing a view's rows", told).into())
     }
 
     /// Deletes rows.
@@ -132,7 +177,11 @@ impl Table {
         if keys.is_empty() {
             return Ok(());
         }
-        sqlx::query(AssertSqlSafe(self.remove.clone())).bind(Json(keys)).execute(tx).await?;
+        let mut query = sqlx::query(AssertSqlSafe(self.remove.clone()));
+        for part in self.key {
+            query = query.bind(column(keys, part));
+        }
+        query.execute(tx).await?;
         Ok(())
     }
 
@@ -151,18 +200,37 @@ impl Table {
         Ok(self.key.iter().map(|column| (*column).to_owned()).zip(parts).collect())
     }
 
-    fn check_members<Row: Serialize>(&self, row: &Row) -> Result<(), Fault> {
+    /// A row's members, which are the table's columns.
+    fn members<Row: Serialize>(&self, row: &Row) -> Result<Map<String, Value>, Fault> {
         let refuse = |why: String| Fault::fatal("writing a view's row", why);
         let value = serde_json::to_value(row).map_err(|error| refuse(error.to_string()))?;
-        let members: BTreeSet<&String> =
-            value.as_object().into_iter().flat_map(Map::keys).collect();
-        let columns: BTreeSet<&String> = self.columns.iter().collect();
-        if members == columns {
-            return Ok(());
+        let Value::Object(members) = value else {
+            return Err(refuse(format!("{}: a row is no object", self.name)));
+        };
+        let all_there = self.columns.iter().all(|column| members.contains_key(column));
+        if all_there && members.len() == self.columns.len() {
+            return Ok(members);
         }
-        let odd: Vec<_> = members.symmetric_difference(&columns).collect();
+        let names: BTreeSet<&String> = members.keys().collect();
+        let columns: BTreeSet<&String> = self.columns.iter().collect();
+        let odd: Vec<_> = names.symmetric_difference(&columns).collect();
         Err(refuse(format!("{} and its row struct differ in {odd:?}", self.name)))
     }
+}
+
+/// One column of rows, as PostgreSQL reads its values: a text as it is, anything else as JSON.
+fn column(rows: &[Map<String, Value>], name: &str) -> Vec<Option<String>> {
+    let text = |row: &Map<String, Value>| match row.get(name) {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(other) => Some(other.to_string()),
+    };
+    rows.iter().map(text).collect()
+}
+
+/// `$1::text[], $2::text[] …`
+fn texts(count: usize) -> String {
+    join((1..=count).map(|number| format!("${number}::text[]")))
 }
 
 pub(crate) fn quote(name: &str) -> String {
@@ -173,13 +241,10 @@ fn join(parts: impl Iterator<Item = String>) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
-fn same_key(key: &[&str]) -> String {
-    let same = key.iter().map(|part| format!("t.{0} = k.{0}", quote(part)));
-    same.collect::<Vec<_>>().join(" and ")
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn table() -> Table {
@@ -191,7 +256,7 @@ mod tests {
     #[test]
     fn a_key_of_several_columns_is_written_by_name() {
         let key = table().key_json(&("2010-12-01", "Oslo")).unwrap();
-        assert_eq!(Value::from(key), serde_json::json!({"day": "2010-12-01", "place": "Oslo"}));
+        assert_eq!(Value::from(key), json!({"day": "2010-12-01", "place": "Oslo"}));
         assert!(table().key_json(&"Oslo").is_err(), "one part for two columns");
     }
 
@@ -199,7 +264,7 @@ mod tests {
     fn d07_a_row_that_is_not_the_table_is_refused_by_name() {
         let row = |members: &[&str]| {
             let members = members.iter().map(|name| ((*name).to_owned(), Value::Null));
-            table().check_members(&members.collect::<Map<_, _>>())
+            table().members(&members.collect::<Map<_, _>>())
         };
         assert!(row(&["day", "place", "grams"]).is_ok());
         let missing = row(&["day", "place"]).unwrap_err().to_string();
@@ -216,9 +281,18 @@ mod tests {
     }
 
     #[test]
-    fn a_table_of_key_columns_alone_is_inserted_into_once() {
+    fn a_row_of_key_columns_alone_is_never_updated() {
         let columns = [("id".to_owned(), "text".to_owned())];
         let table = Table::of("seen", &["id"], &columns).unwrap();
-        assert!(table.save.ends_with(r#"on conflict ("id") do nothing"#), "{}", table.save);
+        assert_eq!(table.update, None);
+        assert!(table.insert.contains(r#"select k."id"::text from unnest($1::text[])"#));
+    }
+
+    #[test]
+    fn a_column_is_written_as_the_database_reads_it() {
+        let rows = [json!({"a": "x\"y", "b": 7}), json!({"a": null, "b": ["c"]})];
+        let rows: Vec<_> = rows.iter().map(|row| row.as_object().unwrap().clone()).collect();
+        assert_eq!(column(&rows, "a"), [Some("x\"y".to_owned()), None]);
+        assert_eq!(column(&rows, "b"), [Some("7".to_owned()), Some(r#"["c"]"#.to_owned())]);
     }
 }

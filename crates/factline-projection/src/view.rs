@@ -106,7 +106,7 @@ impl<V: View> Projection for FoldedView<V> {
         if !outcome.poisoned.is_empty() {
             return Err(ApplyError::Poison(outcome.poisoned));
         }
-        save::<V>(&table, tx, &outcome.changes).await
+        save::<V>(&table, tx, &rows, &outcome.changes).await
     }
 
     fn beside(&self) -> Option<Beside<V::Event>> {
@@ -132,16 +132,19 @@ async fn load<V: View>(
 async fn save<V: View>(
     table: &Table,
     tx: &mut PgConnection,
+    before: &BTreeMap<V::Key, V::Row>,
     changes: &BTreeMap<V::Key, Change<V::Row>>,
 ) -> Result<(), ApplyError> {
-    let (mut puts, mut removed) = (Vec::new(), Vec::new());
+    let (mut new, mut changed, mut removed) = (Vec::new(), Vec::new(), Vec::new());
     for (key, change) in changes {
         match change {
-            Change::Put(row) => puts.push(row),
+            Change::Put(row) if before.contains_key(key) => changed.push(row),
+            Change::Put(row) => new.push(row),
             Change::Remove => removed.push(table.key_json(key)?),
         }
     }
-    table.save(tx, &puts).await?;
+    table.insert(tx, &new).await?;
+    table.update(tx, &changed).await?;
     table.remove(tx, &removed).await
 }
 
