@@ -16,6 +16,7 @@
 pub mod acts;
 mod attempt;
 mod batch;
+mod broken;
 mod checkpoint;
 mod classify;
 mod coordinator;

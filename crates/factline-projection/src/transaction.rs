@@ -19,6 +19,7 @@ use std::{
 };
 
 use factline_core::{DomainEvent, Envelope, Position, Recorded};
+use factline_failpoints::is_broken;
 use factline_kafka::PartitionId;
 use futures::FutureExt as _;
 use sqlx::PgConnection;
@@ -28,6 +29,7 @@ use uuid::Uuid;
 use crate::{
     ApplyError, Poisoned, Projection, ProjectionSettings,
     batch::{Batch, Job},
+    broken,
     checkpoint,
     fold::panic_text,
     ledger,
@@ -82,6 +84,7 @@ pub(crate) async fn run<P: Projection>(
     settings: &ProjectionSettings,
 ) -> Result<Settled, Setback> {
     factline_failpoints::reach("projector_with_batch").await; // a batch in hand, nothing open
+    broken::outside(connection, projection, job).await?;
     sqlx::raw_sql("begin").execute(&mut *connection).await?;
     match write(connection, projection, job, settings).await {
         Ok(settled) => {
@@ -104,15 +107,20 @@ async fn write<P: Projection>(
     settings: &ProjectionSettings,
 ) -> Result<Settled, Setback> {
     let (name, batch) = (projection.name(), &job.batch);
-    if !checkpoint::advance(tx, name, &batch.slices).await? {
+    if !is_broken(broken::OFFSET_BEFORE_COMMIT)
+        && !checkpoint::advance(tx, name, &batch.slices).await?
+    {
         return Err(Setback::Refused);
     }
     let streams = park::streams(tx, name).await?;
     let known =
         if job.check_ids { known_ids(tx, name, &batch.events).await? } else { HashSet::new() };
     let sorted = sort(job, &streams, &known);
-    apply(tx, projection, &sorted).await?;
-    if !ledger::enter(tx, name, &sorted.apply).await? {
+    if !is_broken(broken::PLAIN_POOL_WRITE) {
+        apply(tx, projection, &sorted).await?;
+    }
+    let entered = ledger::enter(tx, name, &sorted.apply).await?;
+    if !entered && !is_broken(broken::NO_COMPARE_AND_SET) {
         return Err(Setback::SeenBefore);
     }
     let parked_streams = park_all(tx, name, &sorted.park, settings).await?;
@@ -225,7 +233,9 @@ fn sort<'a, E: DomainEvent>(
         let (envelope, origin) = (&event.envelope, &batch.origins[index]);
         let stop = stops.get(&stream_of(envelope)).copied();
         let before = parked_before(envelope);
-        if !before && stop.is_none_or(|stop| envelope.position < stop) {
+        let own = job.poisoned.iter().find(|poison| poison.index == index);
+        let flows = !before && stop.is_none_or(|stop| envelope.position < stop);
+        if flows || (own.is_none() && is_broken(broken::PARK_ONE_EVENT_ONLY)) {
             if job.check_ids && !seen.insert(envelope.event_id) {
                 left_out += 1;
             } else {
@@ -233,7 +243,6 @@ fn sort<'a, E: DomainEvent>(
             }
             continue;
         }
-        let own = job.poisoned.iter().find(|poison| poison.index == index);
         let (code, detail) = match own {
             Some(poison) => (poison.code, poison.detail.as_str()),
             None => (STREAM_PARKED, "an earlier event of this stream is parked"),
