@@ -8,13 +8,13 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use factline_core::{Position, StreamId, Version};
+use factline_failpoints::is_broken;
 use sqlx::{
     Connection, Encode, PgConnection, Postgres, Type,
     encode::IsNull,
     error::BoxDynError,
     postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo, types::PgRecordEncoder},
 };
-use factline_failpoints::is_broken;
 use uuid::Uuid;
 
 use crate::{Fingerprint, broken};

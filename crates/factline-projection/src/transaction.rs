@@ -29,8 +29,7 @@ use uuid::Uuid;
 use crate::{
     ApplyError, Poisoned, Projection, ProjectionSettings,
     batch::{Batch, Job},
-    broken,
-    checkpoint,
+    broken, checkpoint,
     fold::panic_text,
     ledger,
     park::{self, Parking, STREAM_PARKED, StreamName},

@@ -130,7 +130,13 @@ pub(crate) async fn run(
 fn tell(runs: &[Row]) {
     println!(
         "{:<27} {:>6} {:>6} {:>10} {:>12} {:>14} {:>13} {:>5}",
-        "broken", "caught", "lost", "duplicated", "order breaks", "divergent rows", "stuck streams",
+        "broken",
+        "caught",
+        "lost",
+        "duplicated",
+        "order breaks",
+        "divergent rows",
+        "stuck streams",
         "equal"
     );
     for row in runs {

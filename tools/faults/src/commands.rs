@@ -111,7 +111,10 @@ pub(crate) fn next(dice: &mut Dice, known: &Known) -> Request {
         10 | 11 => {
             let delta = i64::try_from(dice.below(9)).unwrap_or(0) - 4;
             let delta = if delta == 0 { 5 } else { delta };
-            post(format!("/inventory/{item}/adjustments"), json!({"delta": delta, "reason": "count"}))
+            post(
+                format!("/inventory/{item}/adjustments"),
+                json!({"delta": delta, "reason": "count"}),
+            )
         }
         12 => {
             let body = json!({"quantity": 1, "reason": "broken"});

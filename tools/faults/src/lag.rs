@@ -31,7 +31,10 @@ pub(crate) struct Sample {
 impl Sample {
     /// Whether every view had seen what the log had in `earlier`.
     fn has_passed(&self, earlier: &Sample) -> bool {
-        earlier.heads.iter().all(|(partition, head)| self.slowest.get(partition).copied().unwrap_or(0) >= *head)
+        earlier
+            .heads
+            .iter()
+            .all(|(partition, head)| self.slowest.get(partition).copied().unwrap_or(0) >= *head)
     }
 }
 

@@ -25,6 +25,8 @@ const THINKS_MS: (u64, u64) = (10, 60);
 const ATTEMPT_WITHIN: Duration = Duration::from_secs(4);
 /// Between two attempts of one operation.
 const AGAIN_MS: (u64, u64) = (50, 400);
+/// A service that has just started may say 503 for a moment.
+const OPEN_WITHIN: Duration = Duration::from_secs(60);
 /// After the load's end, operations whose outcome is unknown are tried for so long again.
 const DECIDED_WITHIN: Duration = Duration::from_secs(10);
 
@@ -58,13 +60,19 @@ impl Load {
     /// One is not.
     pub(crate) async fn open(&self, dice: &mut Dice) -> Result<(), Failure> {
         for request in commands::opening() {
-            let path = request.path.clone();
-            let deadline = Instant::now() + Duration::from_secs(60); // first topics take a while
-            let operation = self.operate(dice, request, deadline).await;
-            let outcome = operation.outcome;
-            self.history.take(operation)?;
-            if outcome != Outcome::Acknowledged {
-                return Err(Failure::told(format!("{path} was not acknowledged at the start")));
+            let deadline = Instant::now() + OPEN_WITHIN;
+            loop {
+                let operation = self.operate(dice, request.clone(), deadline).await;
+                let outcome = operation.outcome;
+                self.history.take(operation)?;
+                if outcome == Outcome::Acknowledged {
+                    break;
+                }
+                if Instant::now() >= deadline {
+                    let path = &request.path;
+                    return Err(Failure::told(format!("{path} was not acknowledged at the start")));
+                }
+                sleep(Duration::from_millis(200)).await;
             }
         }
         Ok(())

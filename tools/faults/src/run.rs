@@ -138,11 +138,7 @@ async fn spoil(place: &Place) -> Result<(), Failure> {
 }
 
 /// Waits until the log, the views and the alerts stand still; what did not come to that.
-async fn settle(
-    system: &System,
-    watch: &Lag,
-    within: Duration,
-) -> Result<Vec<String>, Failure> {
+async fn settle(system: &System, watch: &Lag, within: Duration) -> Result<Vec<String>, Failure> {
     let mut problems = Vec::new();
     let ended = system.mend().await?;
     problems.extend(ended.iter().map(|name| format!("{name} ended by itself")));

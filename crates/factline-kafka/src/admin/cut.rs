@@ -37,7 +37,8 @@ impl Admin {
         tokio::task::spawn_blocking(move || drop(client));
         for partition in cut.map_err(failed)?.elements() {
             if let Err(error) = partition.error() {
-                let code = error.rdkafka_error_code().unwrap_or(rdkafka::types::RDKafkaErrorCode::Unknown);
+                let code =
+                    error.rdkafka_error_code().unwrap_or(rdkafka::types::RDKafkaErrorCode::Unknown);
                 return Err(classify_code(DOING, code, code));
             }
         }

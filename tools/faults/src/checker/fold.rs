@@ -123,7 +123,9 @@ impl Folded {
             "ItemSold" => {
                 let sale = [1, quantity, number(event, "revenue_cents")];
                 item.on_hand -= quantity;
-                for (sum, one) in [&mut item.sales, &mut item.sold, &mut item.revenue].into_iter().zip(sale) {
+                for (sum, one) in
+                    [&mut item.sales, &mut item.sold, &mut item.revenue].into_iter().zip(sale)
+                {
                     *sum += one;
                 }
                 let country = text(event, "country").unwrap_or_else(|| "unknown".to_owned());
@@ -195,12 +197,9 @@ impl Folded {
             json!({"customer_id": customer_id, "status": status, "total_cents": total,
                    "version": version})
         };
-        let customer = |one: &Customer| {
-            json!({"name": one.name, "email": one.email, "version": one.version})
-        };
-        let sales = |[sales, units, revenue]: &[i64; 3]| {
-            json!({"sales": sales, "units_sold": units, "revenue_cents": revenue})
-        };
+        let customer =
+            |one: &Customer| json!({"name": one.name, "email": one.email, "version": one.version});
+        let sales = |[sales, units, revenue]: &[i64; 3]| json!({"sales": sales, "units_sold": units, "revenue_cents": revenue});
         let tables = [
             ("inventory_list", table(&self.items, list)),
             ("inventory_stats", table(&self.items, stats)),

@@ -22,7 +22,9 @@ pub(super) fn judge(operations: &[Operation], events: &[Event], found: &mut Find
     }
     for (correlation_id, events) in caused {
         let count = events.len();
-        found.duplicated.push(format!("{count} events of {correlation_id}, which nobody asked for"));
+        found
+            .duplicated
+            .push(format!("{count} events of {correlation_id}, which nobody asked for"));
     }
     ids(events, found);
     streams(events, found);
@@ -100,7 +102,9 @@ fn streams(events: &[Event], found: &mut Findings) {
         for (expected, event) in (1..).zip(&events) {
             if event.version != expected {
                 let version = event.version;
-                found.order_breaks.push(format!("{stream}: version {version} where {expected} must be"));
+                found
+                    .order_breaks
+                    .push(format!("{stream}: version {version} where {expected} must be"));
                 break;
             }
         }

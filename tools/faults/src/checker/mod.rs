@@ -43,7 +43,8 @@ impl Findings {
     /// Whether nothing was found.
     pub(crate) fn is_clean(&self) -> bool {
         let Findings { lost, duplicated, order_breaks, divergent_rows, stuck_streams, .. } = self;
-        let lists = [lost, duplicated, order_breaks, divergent_rows, stuck_streams, &self.differences];
+        let lists =
+            [lost, duplicated, order_breaks, divergent_rows, stuck_streams, &self.differences];
         lists.iter().all(|list| list.is_empty())
     }
 

@@ -38,14 +38,22 @@ pub(super) async fn events(place: &Place) -> Result<Vec<Event>, Failure> {
         events.push(serde_json::from_str(&line).map_err(json)?);
     }
     let status = child.wait().await?;
-    if status.success() { Ok(events) } else { Err(Failure::told(format!("factline events: {status}"))) }
+    if status.success() {
+        Ok(events)
+    } else {
+        Err(Failure::told(format!("factline events: {status}")))
+    }
 }
 
 /// Compares the places.
 ///
 /// # Errors
 /// The program fails; a difference is no error.
-pub(super) async fn verify(place: &Place, foreign: u64, found: &mut Findings) -> Result<(), Failure> {
+pub(super) async fn verify(
+    place: &Place,
+    foreign: u64,
+    found: &mut Findings,
+) -> Result<(), Failure> {
     let output = command(place, "verify").output().await?;
     let verdict: Result<Verdict, _> = serde_json::from_slice(&output.stdout);
     let verdict = verdict.map_err(|error| {
@@ -67,7 +75,8 @@ fn sort(differences: Vec<String>, foreign: u64, found: &mut Findings) {
             continue;
         }
         let is = |text: &str| difference.contains(text);
-        let list = if is("had no effect") || is(" ends at ") || is("partitions have no checkpoint") {
+        let list = if is("had no effect") || is(" ends at ") || is("partitions have no checkpoint")
+        {
             &mut found.lost
         } else if is(" follows ") || is("is not the store's event") || is("has position") {
             &mut found.order_breaks
