@@ -107,7 +107,7 @@ pub(crate) fn next(dice: &mut Dice, known: &Known) -> Request {
             let body = json!({"quantity": units, "country": country});
             post(format!("/inventory/{item}/sales"), body)
         }
-        7..=9 => post(format!("/inventory/{item}/receipts"), json!({"quantity": units * 3})),
+        7..=9 => post(format!("/inventory/{item}/receipts"), json!({"quantity": units * 2})),
         10 | 11 => {
             let delta = i64::try_from(dice.below(9)).unwrap_or(0) - 4;
             let delta = if delta == 0 { 5 } else { delta };

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use factline_kafka::{Admin, KafkaSettings, Outgoing, Producer};
-use local_stack::{Component, Stack, StackError};
+use local_stack::Component;
 use rustix::process::Signal;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -22,6 +22,8 @@ use crate::system::{ALERTER, COMMAND_APIS, PROJECTORS, STATS, System, THIRD_LIST
 
 /// A broker that was just killed answers again within so long, or the fault has failed.
 const KAFKA_WITHIN: Duration = Duration::from_secs(30);
+/// A database that is down longer than so many attempts take is a failure of its own.
+const POISON_ATTEMPTS: u64 = 20;
 /// What a foreign record holds.
 const FOREIGN: &[u8] = b"this is no event";
 
@@ -91,17 +93,17 @@ async fn fire(system: &System, load: &Load, planned: Planned) -> Result<bool, Fa
         Kind::PauseCommandApi => pause(system, one_of(&COMMAND_APIS), lasts).await,
         Kind::PauseProjector => pause(system, one_of(&PROJECTORS), lasts).await,
         Kind::PauseAlerter => pause(system, ALERTER, lasts).await,
-        Kind::KillKafka => down(system, Component::Kafka, lasts, Stack::kill).await,
-        Kind::KillPostgres => down(system, Component::Postgres, lasts, Stack::kill).await,
-        Kind::KillRegistry => down(system, Component::Registry, lasts, Stack::kill).await,
-        Kind::KillRedis => down(system, Component::Redis, lasts, Stack::kill).await,
-        Kind::PauseKafka => down(system, Component::Kafka, lasts, Stack::pause).await,
-        Kind::PausePostgres => down(system, Component::Postgres, lasts, Stack::pause).await,
+        Kind::KillKafka => down(system, Component::Kafka, lasts).await,
+        Kind::KillPostgres => down(system, Component::Postgres, lasts).await,
+        Kind::KillRegistry => down(system, Component::Registry, lasts).await,
+        Kind::KillRedis => down(system, Component::Redis, lasts).await,
+        Kind::PauseKafka => freeze(system, Component::Kafka, lasts).await,
+        Kind::PausePostgres => freeze(system, Component::Postgres, lasts).await,
         Kind::Rebalance => rebalance(system, lasts).await,
         Kind::FlushRedis => flush_redis(system).await,
         Kind::CutTopic => cut_topic(system, lasts).await,
         Kind::ForeignRecord => foreign_record(system, which).await,
-        Kind::PoisonStream => load.poison(which).await,
+        Kind::PoisonStream => poison_stream(load, which).await,
     }
 }
 
@@ -121,16 +123,20 @@ async fn pause(system: &System, index: usize, lasts: Duration) -> Result<bool, F
     Ok(paused)
 }
 
-async fn down(
-    system: &System,
-    component: Component,
-    lasts: Duration,
-    blow: fn(&Stack, Component) -> Result<(), StackError>,
-) -> Result<bool, Failure> {
+/// A stack starts one component after the other, so one that is slow to start keeps others down.
+async fn down(system: &System, component: Component, lasts: Duration) -> Result<bool, Failure> {
     let _alone = system.component(component).await;
-    system.stack(move |stack| blow(stack, component)).await?;
+    system.stack(move |stack| stack.kill(component)).await?;
     sleep(lasts).await;
     system.stack(move |stack| stack.start(component)).await?;
+    Ok(true)
+}
+
+async fn freeze(system: &System, component: Component, lasts: Duration) -> Result<bool, Failure> {
+    let _alone = system.component(component).await;
+    system.stack(move |stack| stack.pause(component)).await?;
+    sleep(lasts).await;
+    system.stack(move |stack| stack.resume(component)).await?;
     Ok(true)
 }
 
@@ -159,18 +165,39 @@ async fn cut_topic(system: &System, lasts: Duration) -> Result<bool, Failure> {
     let mut process = system.process(STATS).await;
     process.kill().await?;
     sleep(lasts).await;
-    let cut = async {
-        let _alone = system.component(Component::Kafka).await;
-        let topic = system.place.topic(KINDS[0]);
-        let kafka = kafka(system);
-        let admin = Admin::new(&kafka).map_err(|fault| Failure::told(fault.to_string()))?;
-        let cut = timeout(KAFKA_WITHIN, admin.cut(&topic)).await;
-        let cut = cut.map_err(|_| Failure::told("kafka did not cut a topic in time"))?;
-        cut.map_err(|fault| Failure::told(fault.to_string()))
-    };
-    let cut = cut.await;
+    let cut = cut(system).await;
     system.start(STATS, &mut process).await?;
     cut.map(|cut| cut > 0)
+}
+
+/// How many offsets were cut. A broker that has just come back is asked again.
+async fn cut(system: &System) -> Result<i64, Failure> {
+    let _alone = system.component(Component::Kafka).await;
+    let topic = system.place.topic(KINDS[0]);
+    let deadline = Instant::now() + KAFKA_WITHIN;
+    loop {
+        let admin = Admin::new(&kafka(system));
+        let admin = admin.map_err(|fault| Failure::told(fault.to_string()))?;
+        match timeout(KAFKA_WITHIN, admin.cut(&topic)).await {
+            Ok(Ok(cut)) => return Ok(cut),
+            Ok(Err(fault)) if Instant::now() >= deadline => {
+                return Err(Failure::told(fault.to_string()));
+            }
+            Ok(Err(_)) => sleep(Duration::from_millis(500)).await,
+            Err(_) => return Err(Failure::told("kafka did not cut a topic in time")),
+        }
+    }
+}
+
+/// While the database is down nothing is stored, spoiled or not: then with another stream.
+async fn poison_stream(load: &Load, which: u64) -> Result<bool, Failure> {
+    for attempt in 0..POISON_ATTEMPTS {
+        if load.poison(which.wrapping_add(attempt)).await? {
+            return Ok(true);
+        }
+        sleep(Duration::from_secs(2)).await;
+    }
+    Ok(false)
 }
 
 async fn foreign_record(system: &System, which: u64) -> Result<bool, Failure> {
