@@ -20,6 +20,8 @@ use rdkafka::{
 
 use crate::{KafkaSettings, Record, classify, context::LoggingContext, fault::classify_code};
 
+mod cut;
+
 impl ConsumerContext for LoggingContext {}
 
 /// How often a created topic is looked for until the brokers show it.

@@ -8,6 +8,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use factline_core::{Position, StreamId, Version};
+use factline_failpoints::is_broken;
 use sqlx::{
     Connection, Encode, PgConnection, Postgres, Type,
     encode::IsNull,
@@ -16,7 +17,7 @@ use sqlx::{
 };
 use uuid::Uuid;
 
-use crate::Fingerprint;
+use crate::{Fingerprint, broken};
 
 /// What a batch holds for one stream: taken whole or not at all.
 pub(crate) struct Group<'a> {
@@ -138,7 +139,7 @@ const MOVE_ONE: &str = "
 
 /// Moves the heads of several partitions, locked always in the same order, so that two batches never
 /// wait for each other.
-const MOVE_MANY: &str = "
+pub(crate) const MOVE_MANY: &str = "
     with locked as (
         select partition, position from log.heads
         where topic = $1 and partition = any ($2::int[])
@@ -186,6 +187,10 @@ pub(crate) async fn insert(
     } else {
         let (partitions, counts): (Vec<i32>, Vec<i64>) = counts.into_iter().unzip();
         let append = if partitions.len() == 1 { &APPEND_TO_ONE } else { &APPEND_TO_MANY };
+        if is_broken(broken::POSITION_FROM_SEQUENCE) {
+            let moved = broken::insert(connection, topic, &partitions, &counts, new_rows).await?;
+            return Ok(places(groups, refused, moved));
+        }
         let append = sqlx::query_as(append.as_str()).bind(topic).bind(partitions).bind(counts);
         append.bind(new_rows).fetch_all(connection).await?
     };
@@ -193,7 +198,7 @@ pub(crate) async fn insert(
 }
 
 /// A partition, its last position before the append, and the clock under its lock.
-type Head = (i32, i64, DateTime<Utc>);
+pub(crate) type Head = (i32, i64, DateTime<Utc>);
 
 /// Positions go on from the heads, in the order of the groups. Where there is no head, nothing was
 /// inserted.
@@ -233,7 +238,7 @@ fn rows_of<'a>(groups: &[&'a Group<'a>]) -> (Vec<NewRow<'a>>, BTreeMap<i32, i64>
 
 /// A `log.new_event`. Rows travel as one array: each array of its own, one a column, would be a
 /// function for the server to call, and its elements a table to keep.
-struct NewRow<'a> {
+pub(crate) struct NewRow<'a> {
     group: &'a Group<'a>,
     /// From 1 within the partition.
     place: i64,

@@ -21,6 +21,7 @@ use crate::{
     append::{self, Appended, Probe, Taken},
     audit,
     batch::{Pending, StreamBatch, by_stream},
+    broken,
     cache::{Bounds, Cache},
     classify,
     connection::{Incarnation, LaneConnection},
@@ -119,7 +120,10 @@ impl<A: Aggregate> Lane<A> {
             .map(|(stream, start)| decision::decide(start, &stream.commands(), &self.kind.codec))
             .collect();
         match self.append(&streams, &loaded, &decided).await {
-            Ok(appended) => self.finish(streams, loaded, decided, appended).await,
+            Ok(appended) => {
+                self.finish(streams, loaded, decided, appended).await;
+                broken::commit_late(&mut self.connection).await;
+            }
             Err(error) => self.append_failed(streams, error).await,
         }
     }
@@ -215,6 +219,7 @@ impl<A: Aggregate> Lane<A> {
             ));
         }
         let (topic, connection) = (&self.kind.topic, self.connection.get().await?);
+        broken::begin_early(connection).await?;
         let probe = if self.contended { Probe::First } else { Probe::Never };
         match append::append(connection, topic, &groups, probe).await {
             Err(error) if probe == Probe::Never && fault::is_taken(&error) => {

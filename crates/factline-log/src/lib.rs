@@ -12,6 +12,7 @@
 mod append;
 mod audit;
 mod batch;
+mod broken;
 mod cache;
 mod command;
 mod connection;

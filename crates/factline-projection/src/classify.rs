@@ -1,6 +1,9 @@
 //! Where a record stands: one integer comparison.
 
 use factline_core::Position;
+use factline_failpoints::is_broken;
+
+use crate::broken;
 
 /// A record's place relative to what its partition has had applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +24,7 @@ pub enum Place {
 pub fn place(applied: Position, position: Position) -> Place {
     if position <= applied {
         Place::Repeat
-    } else if position == applied.next() {
+    } else if position == applied.next() || is_broken(broken::RESET_TO_LATEST) {
         Place::Next
     } else {
         Place::Jump { missing: position.0 - applied.next().0 }

@@ -17,6 +17,7 @@ pub mod acts;
 mod attempt;
 mod batch;
 mod book;
+mod broken;
 mod checkpoint;
 mod classify;
 mod coordinator;

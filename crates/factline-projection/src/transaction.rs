@@ -19,6 +19,7 @@ use std::{
 };
 
 use factline_core::{DomainEvent, Envelope, Position, Recorded};
+use factline_failpoints::is_broken;
 use factline_kafka::PartitionId;
 use futures::FutureExt as _;
 use sqlx::PgConnection;
@@ -29,6 +30,7 @@ use crate::{
     ApplyError, Poisoned, Projection, ProjectionSettings,
     batch::{Batch, Job},
     book::Book,
+    broken,
     fold::panic_text,
     ledger,
     park::{self, Parking, STREAM_PARKED, StreamName},
@@ -82,6 +84,7 @@ pub(crate) async fn run<P: Projection>(
     settings: &ProjectionSettings,
 ) -> Result<Settled, Setback> {
     factline_failpoints::reach("projector_with_batch").await; // a batch in hand, nothing open
+    broken::outside(connection, projection, job).await?;
     sqlx::raw_sql("begin").execute(&mut *connection).await?;
     let book = Book::Live(projection.name());
     match write(connection, projection, &book, job, settings).await {
@@ -108,14 +111,18 @@ pub(crate) async fn write<P: Projection + ?Sized>(
     settings: &ProjectionSettings,
 ) -> Result<Settled, Setback> {
     let (name, batch) = (book.name(), &job.batch);
-    if !book.advance(tx, &batch.slices).await? {
+    if !is_broken(broken::OFFSET_BEFORE_COMMIT) && !book.advance(tx, &batch.slices).await? {
         return Err(Setback::Refused);
     }
     let streams = park::streams(tx, name).await?;
     let known = if job.check_ids { book.known(tx, &batch.events).await? } else { HashSet::new() };
     let sorted = sort(job, &streams, &known);
-    apply(tx, projection, &sorted).await?;
-    if !book.enter(tx, &sorted.apply).await? {
+    if !is_broken(broken::PLAIN_POOL_WRITE) {
+        apply(tx, projection, &sorted).await?;
+    }
+    if is_broken(broken::NO_COMPARE_AND_SET) {
+        broken::enter_again(tx, name, &sorted.apply).await?;
+    } else if !book.enter(tx, &sorted.apply).await? {
         return Err(Setback::SeenBefore);
     }
     let parked_streams = park_all(tx, name, &sorted.park, settings).await?;
@@ -215,7 +222,9 @@ fn sort<'a, E: DomainEvent>(
         let (envelope, origin) = (&event.envelope, &batch.origins[index]);
         let stop = stops.get(&stream_of(envelope)).copied();
         let before = parked_before(envelope);
-        if !before && stop.is_none_or(|stop| envelope.position < stop) {
+        let own = job.poisoned.iter().find(|poison| poison.index == index);
+        let flows = !before && stop.is_none_or(|stop| envelope.position < stop);
+        if flows || (own.is_none() && is_broken(broken::PARK_ONE_EVENT_ONLY)) {
             if job.check_ids && !seen.insert(envelope.event_id) {
                 left_out += 1;
             } else {
@@ -223,7 +232,6 @@ fn sort<'a, E: DomainEvent>(
             }
             continue;
         }
-        let own = job.poisoned.iter().find(|poison| poison.index == index);
         let (code, detail) = match own {
             Some(poison) => (poison.code, poison.detail.as_str()),
             None => (STREAM_PARKED, "an earlier event of this stream is parked"),

@@ -31,6 +31,8 @@ enum Command {
     Test(commands::test::Args),
     /// Measure the system beside the raw limits of its parts
     Bench(commands::bench::Args),
+    /// Run the system under faults from a seed, and prove what is left of it
+    Faults(commands::faults::Args),
     /// Hold every service against its OpenAPI document, with made-up requests
     Schemathesis(commands::schemathesis::Args),
     /// Check format, boundaries, schemas, documents, lints
@@ -62,6 +64,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Demo(args) => commands::demo::run(&args),
         Command::Test(args) => commands::test::run(&args),
         Command::Bench(args) => commands::bench::run(&args),
+        Command::Faults(args) => commands::faults::run(&args),
         Command::Schemathesis(args) => commands::schemathesis::run(&args),
         Command::Check(args) => commands::check::run(&args),
         Command::Up(args) => commands::up::run(&args),

@@ -110,11 +110,13 @@ pub(super) struct Poller<'a> {
     commits: Commits,
     /// Since when brokers are in trouble, and when they were last asked.
     pub(super) trouble: Option<Instant>,
+    /// Offsets are gone, and not every partition is known to be in range: when that was asked last.
+    pub(super) doubted: Option<Instant>,
 }
 
 impl<'a> Poller<'a> {
     fn new(spec: &'a ConsumerSpec, room: &'a Room, client: Client) -> Self {
-        Self { spec, room, client, commits: Commits::default(), trouble: None }
+        Self { spec, room, client, commits: Commits::default(), trouble: None, doubted: None }
     }
 
     pub(super) fn context(&self) -> &Context {

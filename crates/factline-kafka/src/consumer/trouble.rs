@@ -12,9 +12,12 @@ use tracing::{debug, warn};
 use super::{ConsumerEvent, PartitionId, thread::Poller};
 use crate::classify;
 
-/// How often brokers in trouble are asked whether they are back, and how long they may take.
+/// How often brokers in trouble are asked whether they are back, and how long they may take: a
+/// question waits behind the fetch on the same connection, which the broker may hold for 500 ms
+/// (`fetch_wait_max_ms`). Shorter, and a question about offsets that are gone found no answer for
+/// minutes; longer, and brokers that are away hold up the polling.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
-const PROBE_WITHIN: Duration = Duration::from_millis(500);
+const PROBE_WITHIN: Duration = Duration::from_millis(1_500);
 
 impl Poller<'_> {
     pub(super) fn complain(&mut self, error: KafkaError) {
@@ -23,9 +26,8 @@ impl Poller<'_> {
             code,
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)
         ) {
-            let partitions = self.out_of_range();
-            warn!(kafka.group = self.spec.group, ?partitions, %error, "offsets are gone");
-            return self.context().report(ConsumerEvent::OffsetLost { partitions });
+            warn!(kafka.group = self.spec.group, %error, "offsets are gone");
+            return self.look_for_lost();
         }
         debug!(kafka.group = self.spec.group, %error, "the consumer reports an error");
         self.context().troubled.store(true, Ordering::Relaxed);
@@ -43,6 +45,9 @@ impl Poller<'_> {
 
     /// The client does not say when brokers are back, and on an idle topic nothing else does.
     pub(super) fn probe(&mut self) {
+        if self.doubted.is_some_and(|asked| asked.elapsed() >= PROBE_EVERY) {
+            self.look_for_lost();
+        }
         if self.trouble.is_none_or(|asked| asked.elapsed() < PROBE_EVERY) {
             return;
         }
@@ -57,9 +62,20 @@ impl Poller<'_> {
         }
     }
 
-    /// The partitions whose next offset lies outside what the broker has; the client reports the
-    /// error without saying whose it is.
-    fn out_of_range(&self) -> Vec<PartitionId> {
+    /// Reports the partitions whose next offset lies outside what the broker has; the client reports
+    /// the error without saying whose it is. While some partition has no answer, it is asked again
+    /// ([`Self::probe`]): in range is only who was found in range.
+    fn look_for_lost(&mut self) {
+        let (partitions, all_answered) = self.out_of_range();
+        self.doubted = (!all_answered).then(Instant::now);
+        if !partitions.is_empty() {
+            warn!(kafka.group = self.spec.group, ?partitions, "offsets are gone from these");
+            self.context().report(ConsumerEvent::OffsetLost { partitions });
+        }
+    }
+
+    /// Whose next offset is gone, and whether every partition that matters was answered for.
+    fn out_of_range(&self) -> (Vec<PartitionId>, bool) {
         let held: Vec<_> = self
             .context()
             .holdings()
@@ -67,11 +83,19 @@ impl Poller<'_> {
             .iter()
             .filter_map(|held| Some((held.id.clone(), held.next_offset?)))
             .collect();
-        let gone = |(id, next): &(PartitionId, i64)| {
-            let ends = self.client.fetch_watermarks(&id.topic, id.partition, PROBE_WITHIN);
-            ends.is_ok_and(|(low, high)| *next < low || *next > high)
-        };
-        held.into_iter().filter(gone).map(|(id, _)| id).collect()
+        let mut gone = Vec::new();
+        for (id, next) in held {
+            match self.client.fetch_watermarks(&id.topic, id.partition, PROBE_WITHIN) {
+                Ok((low, high)) if next < low || next > high => gone.push(id),
+                Ok(_) => {}
+                // The others would not answer either, and the polling has to go on.
+                Err(error) => {
+                    debug!(kafka.group = self.spec.group, %error, "no answer about offsets");
+                    return (gone, false);
+                }
+            }
+        }
+        (gone, true)
     }
 
     /// Why the client counts as stalled: a partition has records, is not paused, and yields none.
