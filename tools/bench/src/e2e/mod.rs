@@ -79,12 +79,14 @@ fn conditions() -> Vec<String> {
     ]
 }
 
+/// Of a cell's latencies.
+type Quantile = fn(&Cell) -> u64;
+
 fn ratios(report: &mut Report) {
-    let of = |round: &Round, name: &str, quantile: fn(&Cell) -> u64| {
+    let of = |round: &Round, name: &str, quantile: Quantile| {
         Some(as_f64(quantile(round.cell(name)?)) / as_f64(quantile(round.cell(BARE)?)))
     };
-    let (p50, p99): (fn(&Cell) -> u64, fn(&Cell) -> u64) =
-        (|cell| cell.latency.p50_us, |cell| cell.latency.p99_us);
+    let (p50, p99): (Quantile, Quantile) = (|cell| cell.latency.p50_us, |cell| cell.latency.p99_us);
     report.ratio(
         "G8",
         "p50 at 50 % load / p50 of the bare way",
