@@ -210,6 +210,11 @@ impl<'a> Round<'a> {
         self.0.iter().find(|cell| cell.name == name).copied()
     }
 
+    /// How many units a second the cell of this name did.
+    pub(crate) fn rate(&self, name: &str) -> Option<f64> {
+        Some(self.cell(name)?.per_second)
+    }
+
     /// The fastest cell of those whose name begins like this.
     pub(crate) fn best(&self, prefix: &str) -> Option<&'a Cell> {
         let ours = self.0.iter().filter(|cell| cell.name.starts_with(prefix));

@@ -3,16 +3,12 @@
 
 #![allow(clippy::unwrap_used)] // plain functions beside the tests use it too
 
-use std::process::{Command, Output};
+mod support;
 
-use factline_projection::{
-    MIGRATOR,
-    acts::{self, Act},
-};
-use factline_testkit::{TestDatabase, eventually_ok};
+use factline_projection::acts::{self, Act};
+use factline_testkit::eventually_ok;
 use serde_json::Value;
-use sqlx::PgPool;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 
 const PARKED: &str = "
     insert into projection.parked_streams
@@ -20,40 +16,16 @@ const PARKED: &str = "
     values ('parcels', 'parcel.v1', 'a', 'impossible', 'too early', 'f1', 7),
            ('parcels', 'parcel.v1', 'b', 'impossible', 'too early', 'f1', 9)";
 
-struct World {
-    database: TestDatabase,
-    /// Of the projectors that have nothing parked.
-    empty: TestDatabase,
-    pool: PgPool,
-}
+/// The world of these tests, and what the projector does in it.
+struct World(support::World);
 
 impl World {
     async fn create(test: &str) -> Self {
-        let database = TestDatabase::create(test).await;
-        let pool = database.pool().await;
-        MIGRATOR.run(&pool).await.unwrap();
-        sqlx::raw_sql(PARKED).execute(&pool).await.unwrap();
-        let empty = TestDatabase::create(&format!("{test}_empty")).await;
-        MIGRATOR.run(&empty.pool().await).await.unwrap();
-        Self { database, empty, pool }
+        Self(support::World::create(test, PARKED).await)
     }
 
-    /// Runs the program: whether the answer was a good one, and what it said.
     fn run(&self, arguments: &[&str]) -> JoinHandle<(Option<i32>, String)> {
-        let mut factline = Command::new(env!("CARGO_BIN_EXE_factline"));
-        factline.env_clear().arg("dlq").args(arguments);
-        for (key, database) in [
-            ("databases.projector_list", &self.database),
-            ("databases.projector_stats", &self.empty),
-            ("databases.alerter", &self.empty),
-        ] {
-            factline.args(["--set", &format!("{key}={}", database.url())]);
-        }
-        factline.current_dir(std::env::temp_dir()); // no stack is recorded above it
-        spawn_blocking(move || {
-            let Output { status, stdout, stderr } = factline.output().unwrap();
-            (status.code(), String::from_utf8([stdout, stderr].concat()).unwrap())
-        })
+        self.0.run("dlq", arguments)
     }
 
     /// The acts that were asked for, once there are so many.
@@ -61,12 +33,12 @@ impl World {
         eventually_ok(std::time::Duration::from_secs(60), "acts are asked for", async || {
             let ids: Vec<i64> =
                 sqlx::query_scalar("select id from projection.operator_acts order by id")
-                    .fetch_all(&self.pool)
+                    .fetch_all(&self.0.pool)
                     .await
                     .unwrap();
             let mut all = Vec::new();
             for id in &ids {
-                all.push(acts::find(&self.pool, *id).await.unwrap());
+                all.push(acts::find(&self.0.pool, *id).await.unwrap());
             }
             if all.len() == count { Ok(all) } else { Err(format!("{all:?}")) }
         })
@@ -81,7 +53,7 @@ impl World {
         .bind(id)
         .bind(state)
         .bind(outcome)
-        .execute(&self.pool)
+        .execute(&self.0.pool)
         .await
         .unwrap();
     }

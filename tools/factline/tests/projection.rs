@@ -3,63 +3,35 @@
 
 #![allow(clippy::unwrap_used)] // plain functions beside the tests use it too
 
-use std::{
-    process::{Command, Output},
-    time::Duration,
-};
+mod support;
 
-use factline_projection::{
-    MIGRATOR,
-    rebuilds::{self, Rebuild},
-};
-use factline_testkit::{TestDatabase, eventually_ok};
+use std::time::Duration;
+
+use factline_projection::rebuilds::{self, Rebuild};
+use factline_testkit::eventually_ok;
 use serde_json::Value;
-use sqlx::PgPool;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::JoinHandle;
 
 const CHECKPOINTS: &str = "
     insert into projection.checkpoints (projection, topic, partition, position, partitions)
     values ('parcels', 'parcel.v1', 0, 70, 2), ('parcels', 'parcel.v1', 1, 30, 2)";
 
-struct World {
-    database: TestDatabase,
-    empty: TestDatabase,
-    pool: PgPool,
-}
+/// The world of these tests, and what the projector does in it.
+struct World(support::World);
 
 impl World {
     async fn create(test: &str) -> Self {
-        let database = TestDatabase::create(test).await;
-        let pool = database.pool().await;
-        MIGRATOR.run(&pool).await.unwrap();
-        sqlx::raw_sql(CHECKPOINTS).execute(&pool).await.unwrap();
-        let empty = TestDatabase::create(&format!("{test}_empty")).await;
-        MIGRATOR.run(&empty.pool().await).await.unwrap();
-        Self { database, empty, pool }
+        Self(support::World::create(test, CHECKPOINTS).await)
     }
 
-    /// Runs the program: its exit code, and what it said.
     fn run(&self, arguments: &[&str]) -> JoinHandle<(Option<i32>, String)> {
-        let mut factline = Command::new(env!("CARGO_BIN_EXE_factline"));
-        factline.env_clear().arg("projection").args(arguments);
-        for (key, database) in [
-            ("databases.projector_list", &self.database),
-            ("databases.projector_stats", &self.empty),
-            ("databases.alerter", &self.empty),
-        ] {
-            factline.args(["--set", &format!("{key}={}", database.url())]);
-        }
-        factline.current_dir(std::env::temp_dir()); // no stack is recorded above it
-        spawn_blocking(move || {
-            let Output { status, stdout, stderr } = factline.output().unwrap();
-            (status.code(), String::from_utf8([stdout, stderr].concat()).unwrap())
-        })
+        self.0.run("projection", arguments)
     }
 
     /// The last rebuild, once it is as wanted.
     async fn once(&self, wanted: impl Fn(&Rebuild) -> bool) -> Rebuild {
         eventually_ok(Duration::from_secs(60), "a rebuild is asked for", async || {
-            let last = rebuilds::all(&self.pool).await.unwrap().pop();
+            let last = rebuilds::all(&self.0.pool).await.unwrap().pop();
             last.filter(&wanted).ok_or("not yet")
         })
         .await
@@ -72,7 +44,7 @@ impl World {
         )
         .bind(state)
         .bind(difference)
-        .execute(&self.pool)
+        .execute(&self.0.pool)
         .await
         .unwrap();
     }
@@ -121,7 +93,7 @@ async fn progress_is_told_and_a_second_rebuild_beside_it_is_not_asked_for() {
     sqlx::raw_sql(
         "insert into projection.rebuild_positions values ('parcels/next', 'parcel.v1', 0, 50)",
     )
-    .execute(&world.pool)
+    .execute(&world.0.pool)
     .await
     .unwrap();
     let (_, told) = world.run(&["rebuilds"]).await.unwrap();

@@ -59,7 +59,7 @@ pub(crate) async fn run(order: &Order, stack: &Stack) -> Result<Report, Failure>
         name: order.name.clone(),
         programs: order.programs.clone(),
         folder: order.folder.clone(),
-        webhook_url: receiver.url.clone(),
+        webhook_url: receiver.url().to_owned(),
         broken: order.broken,
     };
     let system = Arc::new(System::new(place, stack.clone()));

@@ -3,14 +3,16 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use local_stack::{OwnedStack, Stack, StackOptions};
+use tokio::process::Command;
 use tokio::task::spawn_blocking;
 
 use crate::building::Built;
 use crate::failure::Failure;
 use crate::interrupt::{Interrupt, become_down, interrupted};
-use crate::{progress, strays};
+use crate::{progress, strays, workspace};
 
 /// The stack is up. [`Session::end`] takes it down; a drop does so too, without saying why if it
 /// fails.
@@ -95,6 +97,18 @@ impl Session {
             }
         }
         Ok(programs)
+    }
+
+    /// Runs a program that works with this stack, from the checkout, until it ends.
+    ///
+    /// # Errors
+    /// It cannot be started, or it failed: why, it has told by itself.
+    pub(crate) async fn run(&self, mut command: Command) -> Result<(), Failure> {
+        command.env(strays::MARK, &self.root);
+        // The terminal's Ctrl-C is for us: we end the program, and with it what it started.
+        command.current_dir(workspace::root()).stdin(Stdio::null());
+        command.process_group(0).kill_on_drop(true);
+        if command.status().await?.success() { Ok(()) } else { Err(Failure::already_told()) }
     }
 
     /// Takes everything down.

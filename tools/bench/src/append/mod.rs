@@ -163,8 +163,8 @@ fn ratios(report: &mut Report) {
         "one aggregate at 256 callers / 1,000 aggregates at 256 callers",
         Aim::None,
         |round| {
-            let hot = round.cell("hot aggregate, 256 callers")?.per_second;
-            Some(hot / round.cell("ours 1 event, 256 callers")?.per_second)
+            let hot = round.rate("hot aggregate, 256 callers")?;
+            Some(hot / round.rate("ours 1 event, 256 callers")?)
         },
     );
     report.ratio("idle", "p50 of one command at a time / p50 of one commit", Aim::None, |round| {

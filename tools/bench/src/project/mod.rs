@@ -18,7 +18,7 @@ use crate::drain;
 use crate::failure::Failure;
 use crate::kafka;
 use crate::postgres::SerialCommits;
-use crate::report::{Aim, Cell, Report, Round, Slot};
+use crate::report::{Aim, Cell, Report, Slot};
 use crate::surroundings::Surroundings;
 
 const CONSUME: &str = "consume and discard";
@@ -51,20 +51,19 @@ pub(crate) async fn run(args: &Args, surroundings: &Surroundings) -> Result<Repo
 }
 
 fn ratios(report: &mut Report) {
-    let rate = |round: &Round, name: &str| Some(round.cell(name)?.per_second);
     report.ratio(
         "G4",
         "a view of 1,000 rows, processed_events on / consume and discard",
         Aim::AtLeast { floor: 0.08, goal: 0.13 },
-        |round| Some(rate(round, FOLDED)? / rate(round, CONSUME)?),
+        |round| Some(round.rate(FOLDED)? / round.rate(CONSUME)?),
     );
     report.ratio(
         "G5",
         "a view with a row an event / the slower of consume and bare upsert",
         Aim::AtLeast { floor: 0.5, goal: 0.7 },
         |round| {
-            let slower = rate(round, CONSUME)?.min(rate(round, UPSERT)?);
-            Some(rate(round, ROWS)? / slower)
+            let slower = round.rate(CONSUME)?.min(round.rate(UPSERT)?);
+            Some(round.rate(ROWS)? / slower)
         },
     );
 }

@@ -13,7 +13,7 @@ use crate::drain;
 use crate::failure::Failure;
 use crate::kafka;
 use crate::postgres::SerialCommits;
-use crate::report::{Aim, Cell, Report, Round, Slot};
+use crate::report::{Aim, Cell, Report, Slot};
 use crate::surroundings::Surroundings;
 
 const SCAN: &str = "cursor scan";
@@ -46,21 +46,17 @@ pub(crate) async fn run(args: &Args, surroundings: &Surroundings) -> Result<Repo
         "relay drain / the slower of cursor scan and produce alone",
         Aim::AtLeast { floor: 0.3, goal: 0.5 },
         |round| {
-            let slower = rate(round, SCAN)?.min(rate(round, PRODUCE)?);
-            Some(rate(round, OURS)? / slower)
+            let slower = round.rate(SCAN)?.min(round.rate(PRODUCE)?);
+            Some(round.rate(OURS)? / slower)
         },
     );
     report.ratio("G7 scan", "relay drain / cursor scan", Aim::None, |round| {
-        Some(rate(round, OURS)? / rate(round, SCAN)?)
+        Some(round.rate(OURS)? / round.rate(SCAN)?)
     });
     report.ratio("G7 produce", "relay drain / produce alone", Aim::None, |round| {
-        Some(rate(round, OURS)? / rate(round, PRODUCE)?)
+        Some(round.rate(OURS)? / round.rate(PRODUCE)?)
     });
     Ok(report.end())
-}
-
-fn rate(round: &Round, name: &str) -> Option<f64> {
-    Some(round.cell(name)?.per_second)
 }
 
 fn conditions(args: &Args) -> Vec<String> {

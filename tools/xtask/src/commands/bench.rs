@@ -5,7 +5,6 @@
 //! how is that program's; what it found stands in `<target>/bench/NAME.json`.
 
 use std::path::Path;
-use std::process::Stdio;
 
 use local_stack::StackOptions;
 use tokio::process::Command;
@@ -14,7 +13,7 @@ use crate::building::{self, Built};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::session::Session;
-use crate::{strays, workspace};
+use crate::workspace;
 
 /// The stack's name: never the demo's, so that both may run.
 const STACK: &str = "bench";
@@ -113,9 +112,5 @@ async fn measure(
     command.arg(args.name.text()).arg("--out").arg(out).args(&args.options);
     command.env("FACTLINE_STACK", session.record_file());
     command.env("FACTLINE_PROGRAMS", &programs);
-    command.env(strays::MARK, session.root());
-    // The terminal's Ctrl-C is for us: we end the bench, and with it what it started.
-    command.current_dir(workspace::root()).stdin(Stdio::null());
-    command.process_group(0).kill_on_drop(true);
-    if command.status().await?.success() { Ok(()) } else { Err(Failure::already_told()) }
+    session.run(command).await
 }

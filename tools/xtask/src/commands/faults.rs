@@ -6,7 +6,6 @@
 //! itself on trial: the services are built with the feature that lets them break a promise each.
 
 use std::path::Path;
-use std::process::Stdio;
 
 use local_stack::StackOptions;
 use tokio::process::Command;
@@ -15,7 +14,7 @@ use crate::building::{self, Built};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::session::Session;
-use crate::{strays, workspace};
+use crate::workspace;
 
 /// The stack's name: never the demo's, so that both may run.
 const STACK: &str = "faults";
@@ -76,9 +75,5 @@ async fn under_faults(
     command.arg("--out").arg(out).args(&args.options);
     command.env("FACTLINE_STACK_ROOT", session.root());
     command.env("FACTLINE_PROGRAMS", &programs);
-    command.env(strays::MARK, session.root());
-    // The terminal's Ctrl-C is for us: we end the runner, and with it what it started.
-    command.current_dir(workspace::root()).stdin(Stdio::null());
-    command.process_group(0).kill_on_drop(true);
-    if command.status().await?.success() { Ok(()) } else { Err(Failure::already_told()) }
+    session.run(command).await
 }

@@ -107,7 +107,7 @@ async fn against_all(
     let programs = programs.collect::<Result<_, Failure>>()?;
     let receiver = Receiver::listen().await?;
     let launch =
-        Launch { session, programs: &programs, webhook_url: &receiver.url, free_ports: true };
+        Launch { session, programs: &programs, webhook_url: receiver.url(), free_ports: true };
     services::migrate(&launch).await?;
     let mut services = Services::start(&launch).await?;
     let mut found = Vec::new();

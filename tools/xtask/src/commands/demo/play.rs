@@ -119,7 +119,7 @@ impl Play<'_> {
         let launch = Launch {
             session: &self.session,
             programs: &self.programs,
-            webhook_url: &receiver.url,
+            webhook_url: receiver.url(),
             free_ports: self.args.has_free_ports(),
         };
         timed("databases migrated", services::migrate(&launch)).await?;
