@@ -90,7 +90,10 @@ impl LogReader {
         let options = url
             .parse::<sqlx::postgres::PgConnectOptions>()
             .map_err(|error| classify("reading the log's address", error))?
-            .options([("enable_seqscan", "off"), ("timezone", "UTC")]);
+            .options([("enable_seqscan", "off"), ("timezone", "UTC")])
+            // Every read is one of a few statements whose plan depends on no value: planning anew
+            // costs four times what the relay's usual page costs.
+            .options([("plan_cache_mode", "force_generic_plan")]);
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             // One second: a caller that waits longer for a connection is told "unavailable".

@@ -1,6 +1,9 @@
 //! The task: one session after another until it is told to stop.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use chrono::{DateTime, Utc};
 use factline_codec::Registry;
@@ -55,6 +58,7 @@ pub struct Relay {
     pub(crate) meters: Meters,
     /// When the oldest event was recorded that was read and is not known to be acknowledged.
     pub(crate) oldest_waiting: Option<DateTime<Utc>>,
+    pub(crate) saved_at: Instant,
     status: watch::Sender<RelayStatus>,
 }
 
@@ -73,6 +77,7 @@ impl Relay {
             backoff: Backoff::new(settings.backoff_min_ms, settings.backoff_max_ms),
             meters: Meters::new(&topic),
             oldest_waiting: None,
+            saved_at: Instant::now(),
             admin: Admin::new(&kafka)?,
             topic,
             reader,

@@ -17,6 +17,9 @@ use crate::{Relay, RelayStatus};
 /// A page that Kafka has not acknowledged for so long is shown as trouble, though the client is
 /// still trying. An acknowledgement takes milliseconds; a leader election some seconds.
 const STALLED_AFTER: Duration = Duration::from_secs(5);
+/// How often the cursor is saved while there is always something to send; what was sent since is sent
+/// again after a crash. Saving it with every page would double the store's work for a single command.
+const SAVED_EVERY: Duration = Duration::from_millis(100);
 /// How often figures are refreshed while a page is in flight.
 const OBSERVED_EVERY: Duration = Duration::from_secs(1);
 
@@ -98,15 +101,20 @@ impl Relay {
         let lease_check = Duration::from_millis(self.settings.lease_check_ms);
         let mut lease_checked = Instant::now();
         let mut ahead = None;
+        let mut woken = false;
         loop {
             let page = match ahead.take() {
                 Some(page) => page,
                 None => self.read_page(&self.progress.read_after()).await?,
             };
-            if page.is_empty() {
-                self.rest(shutdown).await?;
-            } else {
+            let found = !page.is_empty();
+            if found {
                 ahead = self.relay_page(producer, page).await?;
+            }
+            // Commits of this process wake the relay. Those of others do not, so where a look by
+            // itself has found something, it looks again at once.
+            if ahead.is_none() && (woken || !found) {
+                woken = self.rest(shutdown).await?;
             }
             if self.meters.heads_due() {
                 self.observe().await;
@@ -124,25 +132,23 @@ impl Relay {
         }
     }
 
-    /// Nothing to send: the cursor is saved at once, and then something happens or time passes.
-    async fn rest(&mut self, shutdown: &CancellationToken) -> Result<(), Trouble> {
+    /// Nothing to send: something happens or time passes, and then the cursor is saved. Whether it was
+    /// a wake-up.
+    async fn rest(&mut self, shutdown: &CancellationToken) -> Result<bool, Trouble> {
         self.oldest_waiting = None;
         self.meters.oldest_waiting(None);
         self.show(RelayStatus::Running);
-        let (wake, poll) = (self.wake.clone(), Duration::from_millis(self.settings.poll_ms));
-        let something = async {
-            tokio::select! {
-                () = wake.notified() => {}
-                () = tokio::time::sleep(poll) => {}
-                () = shutdown.cancelled() => {}
-            }
-        };
-        let (saved, ()) = tokio::join!(self.save_unsaved(), something);
-        saved
+        tokio::select! {
+            () = self.wake.notified() => return Ok(true),
+            () = tokio::time::sleep(Duration::from_millis(self.settings.poll_ms)) => {}
+            () = shutdown.cancelled() => {}
+        }
+        self.save_unsaved().await?;
+        Ok(false)
     }
 
-    /// Sends one page; beside it the cursor of the page before is saved and, when this page was
-    /// full, the next one is read and returned.
+    /// Sends one page; beside it the cursor is saved when that is due and, when this page was full, the
+    /// next one is read and returned.
     async fn relay_page(
         &mut self,
         producer: &Producer,
@@ -155,7 +161,9 @@ impl Relay {
             fault: Fault::fatal("reading a page of the log", hole),
         })?;
         factline_failpoints::reach("relay_before_send").await;
-        let (unsaved, after) = (self.progress.unsaved(), self.progress.read_after());
+        let due = self.saved_at.elapsed() >= SAVED_EVERY;
+        let unsaved = if due { self.progress.unsaved() } else { Vec::new() };
+        let after = self.progress.read_after();
         let full = self.is_full(&page);
         let (sent, saved, ahead) =
             tokio::join!(self.send(producer, records), self.save(&unsaved), async {
@@ -174,7 +182,9 @@ impl Relay {
         self.backoff.reset();
         self.show(RelayStatus::Running);
         saved?;
-        self.progress.saved(&unsaved);
+        if due {
+            self.note_saved(&unsaved);
+        }
         ahead
     }
 
@@ -201,8 +211,13 @@ impl Relay {
     async fn save_unsaved(&mut self) -> Result<(), Trouble> {
         let unsaved = self.progress.unsaved();
         self.save(&unsaved).await?;
-        self.progress.saved(&unsaved);
+        self.note_saved(&unsaved);
         Ok(())
+    }
+
+    fn note_saved(&mut self, cursors: &[(i32, Position)]) {
+        self.progress.saved(cursors);
+        self.saved_at = Instant::now();
     }
 
     async fn save(&self, cursors: &[(i32, Position)]) -> Result<(), Trouble> {
