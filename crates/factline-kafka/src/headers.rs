@@ -19,7 +19,7 @@ pub const MAX_HEADERS: usize = 64;
 /// at most 1,000 with the longest stream id.
 pub const MAX_HEADER_BYTES: usize = 16 * 1024;
 
-/// The envelope's own names.
+/// The envelope's own names, in the order in which [`envelope_headers`] writes them.
 const NAMES: [&str; 15] = [
     "ce_specversion",
     "ce_id",
@@ -139,14 +139,16 @@ pub fn read_envelope(record: &Record) -> Result<Envelope, HeaderFault> {
         causation_id: parsed::<Uuid>(headers, "ce_causationid")?,
         actor: optional(headers, "ce_actor")?.map(str::to_owned),
         traceparent: optional(headers, "traceparent")?.map(str::to_owned),
-        occurred_at: parsed::<DateTime<Utc>>(headers, "ce_time")?,
-        recorded_at: parsed::<DateTime<Utc>>(headers, "ce_recordedat")?,
+        occurred_at: moment(headers, "ce_time")?,
+        recorded_at: moment(headers, "ce_recordedat")?,
     })
 }
 
-/// A name, copied only where it is none of the envelope's.
-pub(crate) fn known_name(name: &str) -> HeaderName {
-    let known = NAMES.into_iter().find(|known| *known == name);
+/// The name of a record's header number `at`, copied only where it is none of the envelope's. Those of
+/// a relay stand where the envelope has them.
+pub(crate) fn known_name(name: &str, at: usize) -> HeaderName {
+    let expected = NAMES.get(at).copied().filter(|expected| *expected == name);
+    let known = expected.or_else(|| NAMES.into_iter().find(|known| *known == name));
     known.map_or_else(|| name.to_owned().into(), HeaderName::Borrowed)
 }
 
@@ -192,6 +194,14 @@ fn required<'a>(
     name: &'static str,
 ) -> Result<&'a str, HeaderFault> {
     optional(headers, name)?.ok_or(HeaderFault::HeaderMissing(name))
+}
+
+fn moment(
+    headers: &[(HeaderName, Option<Bytes>)],
+    name: &'static str,
+) -> Result<DateTime<Utc>, HeaderFault> {
+    let at = DateTime::parse_from_rfc3339(required(headers, name)?);
+    at.map(|at| at.to_utc()).map_err(|_| HeaderFault::HeaderMalformed(name))
 }
 
 fn parsed<T: std::str::FromStr>(

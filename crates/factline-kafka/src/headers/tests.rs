@@ -159,8 +159,10 @@ fn headers_that_nobody_knows_are_ignored() {
 
 #[test]
 fn every_name_of_the_envelope_is_known_and_no_other_is_taken_for_one() {
-    for (name, _) in envelope_headers(&envelope(), 7, "http://registry") {
-        assert!(matches!(known_name(&name), HeaderName::Borrowed(_)), "{name}");
+    for (at, (name, _)) in envelope_headers(&envelope(), 7, "http://registry").iter().enumerate() {
+        for at in [at, 0, NAMES.len()] {
+            assert!(matches!(known_name(name, at), HeaderName::Borrowed(_)), "{name} at {at}");
+        }
     }
-    assert_eq!(known_name("x-other"), HeaderName::Owned("x-other".to_owned()));
+    assert_eq!(known_name("x-other", 0), HeaderName::Owned("x-other".to_owned()));
 }
