@@ -16,12 +16,13 @@ create table projection.checkpoints (
 ) with (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
 -- Few rows, each updated with every batch: room on the page keeps the updates heap-only.
 
--- Which events have had their effect. An id is inserted in the transaction of the effect.
+-- Which events have had their effect. An id is inserted in the transaction of the effect. The id comes
+-- first in the key: it grows with time and compares faster than a name.
 create table projection.processed_events (
     projection   text        not null,
     event_id     uuid        not null,
     processed_at timestamptz not null default now(),
-    primary key (projection, event_id)
+    primary key (event_id, projection)
 );
 
 -- Streams that stand still because one of their events could not be applied.

@@ -39,18 +39,7 @@ pub fn fold_batch<F: Fold>(
     events: &[Recorded<F::Event>],
 ) -> FoldOutcome<F::Key, F::Row> {
     let mut touched: BTreeMap<F::Key, Option<F::Row>> = BTreeMap::new();
-    let mut poisoned = Vec::new();
-    let mut standing: HashSet<(&Arc<str>, &StreamId)> = HashSet::new();
-    for (index, event) in events.iter().enumerate() {
-        let stream = (&event.envelope.topic, &event.envelope.stream_id);
-        if standing.contains(&stream) {
-            continue;
-        }
-        if let Err((code, detail)) = fold_one::<F>(rows, &mut touched, event) {
-            standing.insert(stream);
-            poisoned.push(Poisoned { index, code, detail });
-        }
-    }
+    let poisoned = try_each(events, |event| fold_one::<F>(rows, &mut touched, event));
     let differs = |(key, row): (F::Key, Option<F::Row>)| match (rows.get(&key), row) {
         (Some(_), None) => Some((key, Change::Remove)),
         (before, Some(row)) if before != Some(&row) => Some((key, Change::Put(row))),
@@ -59,12 +48,56 @@ pub fn fold_batch<F: Fold>(
     FoldOutcome { changes: touched.into_iter().filter_map(differs).collect(), poisoned }
 }
 
+/// Makes a row of each event, in order, for a table that has none of them yet; or tells which events
+/// are poison.
+pub(crate) fn fold_each<F: Fold>(
+    events: &[Recorded<F::Event>],
+) -> Result<Vec<F::Row>, Vec<Poisoned>> {
+    let mut rows = Vec::with_capacity(events.len());
+    let poisoned = try_each(events, |event| {
+        if attempt_twice(|| F::key(event))?.is_none() {
+            return Ok(());
+        }
+        match attempt_twice(|| F::fold(None, event))? {
+            Folded::Put(row) => rows.push(row),
+            Folded::Unchanged => {}
+            Folded::Remove => return Err(("impossible", "its view removes no rows".to_owned())),
+            Folded::Impossible(reason) => return Err(("impossible", reason.to_owned())),
+        }
+        Ok(())
+    });
+    if poisoned.is_empty() { Ok(rows) } else { Err(poisoned) }
+}
+
+/// What is wrong with an event: a code and a sentence.
+type Wrong = (&'static str, String);
+
+/// Tries every event but those whose stream had a poisoned one before; the poisoned ones.
+fn try_each<E>(
+    events: &[Recorded<E>],
+    mut attempt: impl FnMut(&Recorded<E>) -> Result<(), Wrong>,
+) -> Vec<Poisoned> {
+    let mut poisoned = Vec::new();
+    let mut standing: HashSet<(&Arc<str>, &StreamId)> = HashSet::new();
+    for (index, event) in events.iter().enumerate() {
+        let stream = (&event.envelope.topic, &event.envelope.stream_id);
+        if !standing.is_empty() && standing.contains(&stream) {
+            continue;
+        }
+        let _span = trace::event_span(&event.envelope).entered();
+        if let Err((code, detail)) = attempt(event) {
+            standing.insert(stream);
+            poisoned.push(Poisoned { index, code, detail });
+        }
+    }
+    poisoned
+}
+
 fn fold_one<F: Fold>(
     rows: &BTreeMap<F::Key, F::Row>,
     touched: &mut BTreeMap<F::Key, Option<F::Row>>,
     event: &Recorded<F::Event>,
-) -> Result<(), (&'static str, String)> {
-    let _span = trace::event_span(&event.envelope).entered();
+) -> Result<(), Wrong> {
     let Some(key) = attempt_twice(|| F::key(event))? else { return Ok(()) };
     let slot = touched.entry(key).or_insert_with_key(|key| rows.get(key).cloned());
     match attempt_twice(|| F::fold(slot.clone(), event))? {
@@ -77,7 +110,7 @@ fn fold_one<F: Fold>(
 }
 
 /// A panic is a bug of the view: it gets a second chance, then its event is poison.
-fn attempt_twice<T>(run: impl Fn() -> T) -> Result<T, (&'static str, String)> {
+fn attempt_twice<T>(run: impl Fn() -> T) -> Result<T, Wrong> {
     catch_unwind(AssertUnwindSafe(&run))
         .or_else(|_| catch_unwind(AssertUnwindSafe(&run)))
         .map_err(|panic| ("bug", panic_text(&*panic)))
@@ -177,6 +210,16 @@ mod tests {
         assert_eq!(outcome.changes["b"], Change::Put(2));
         let poison = Poisoned { index: 2, code: "impossible", detail: "no limbo".into() };
         assert_eq!(outcome.poisoned, [poison]);
+    }
+
+    #[test]
+    fn of_rows_of_one_event_each_event_makes_its_own_and_none_is_removed() {
+        let events = parcels(&[("a", "x", 3), ("b", "nobody", 4), ("c", "x", 0), ("a", "x", 4)]);
+        assert_eq!(fold_each::<Sent>(&events), Ok(vec![3, 4]));
+        let events = parcels(&[("a", "x", 3), ("a", "", -1), ("a", "limbo", 1), ("b", "limbo", 1)]);
+        let poisoned = fold_each::<Sent>(&events).unwrap_err();
+        let told: Vec<_> = poisoned.iter().map(|p| (p.index, p.detail.as_str())).collect();
+        assert_eq!(told, [(1, "its view removes no rows"), (3, "no limbo")]);
     }
 
     #[test]

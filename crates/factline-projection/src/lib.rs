@@ -20,6 +20,7 @@ mod book;
 mod broken;
 mod checkpoint;
 mod classify;
+mod columns;
 mod coordinator;
 mod desk;
 mod export;

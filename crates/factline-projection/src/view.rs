@@ -16,7 +16,7 @@ use sqlx::PgConnection;
 
 use crate::{
     ApplyError, Change, Projection,
-    fold::{fold_batch, keys_of},
+    fold::{fold_batch, fold_each, keys_of},
     projection::{Beside, NEXT},
     table::Table,
 };
@@ -30,8 +30,8 @@ pub trait View: Fold<Key: Serialize, Row: Serialize + DeserializeOwned + Unpin> 
     const TABLE: &'static str;
     /// The key's columns: one for a plain `Key`, several for a tuple, in its order.
     const KEY: &'static [&'static str];
-    /// Whose events make a row. The default is right for every view; [`Rows::OfOneStream`] is
-    /// faster where it is true.
+    /// Whose events make a row. The default is right for every view; the others are faster where
+    /// they are true.
     const ROWS: Rows = Rows::Shared;
 }
 
@@ -44,6 +44,9 @@ pub enum Rows {
     /// All events of a row are of one stream, so of one partition and one worker. A batch that
     /// shows otherwise is refused.
     OfOneStream,
+    /// A row is made by one event and stays as it is, so none is looked for before it is written. An
+    /// event that would write a row again, or remove one, is poison.
+    OfOneEvent,
 }
 
 /// The projection that keeps a [`View`].
@@ -96,12 +99,16 @@ impl<V: View> Projection for FoldedView<V> {
         tx: &mut PgConnection,
         events: &[Recorded<V::Event>],
     ) -> Result<(), ApplyError> {
-        let (table, keys) = (self.table()?, keys_of::<V>(events));
+        let table = self.table()?;
         match V::ROWS {
             Rows::Shared => table.lock(tx).await?,
             Rows::OfOneStream => check_owners::<V>(events)?,
+            Rows::OfOneEvent => {
+                let rows = fold_each::<V>(events).map_err(ApplyError::Poison)?;
+                return table.insert(tx, &rows.iter().collect::<Vec<_>>()).await;
+            }
         }
-        let rows = load::<V>(&table, tx, keys).await?;
+        let rows = load::<V>(&table, tx, events).await?;
         let outcome = fold_batch::<V>(&rows, events);
         if !outcome.poisoned.is_empty() {
             return Err(ApplyError::Poison(outcome.poisoned));
@@ -118,8 +125,9 @@ impl<V: View> Projection for FoldedView<V> {
 async fn load<V: View>(
     table: &Table,
     tx: &mut PgConnection,
-    keys: Vec<V::Key>,
+    events: &[Recorded<V::Event>],
 ) -> Result<BTreeMap<V::Key, V::Row>, ApplyError> {
+    let keys = keys_of::<V>(events);
     if keys.is_empty() {
         return Ok(BTreeMap::new());
     }

@@ -7,7 +7,7 @@ use factline_testkit::parcels::ParcelEvent;
 use serde::{Deserialize, Serialize};
 
 /// What both views are made of.
-pub(super) const TABLES: &str = "
+pub(crate) const TABLES: &str = "
     create table pieces (
         stream_id text primary key,
         pieces    bigint not null,
@@ -22,11 +22,11 @@ pub(super) const TABLES: &str = "
     )";
 
 /// Pieces sent, by stream.
-pub(super) struct Pieces;
+pub(crate) struct Pieces;
 
 /// A row of `pieces`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct PiecesRow {
+pub(crate) struct PiecesRow {
     stream_id: String,
     pieces: i64,
     last_to: String,
@@ -57,11 +57,11 @@ impl View for Pieces {
 }
 
 /// Every piece sent.
-pub(super) struct Sendings;
+pub(crate) struct Sendings;
 
 /// A row of `sendings`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct SendingRow {
+pub(crate) struct SendingRow {
     partition: i64,
     position: i64,
     stream_id: String,
@@ -92,7 +92,7 @@ impl Fold for Sendings {
 impl View for Sendings {
     const TABLE: &'static str = "sendings";
     const KEY: &'static [&'static str] = &["partition", "position"];
-    const ROWS: Rows = Rows::OfOneStream;
+    const ROWS: Rows = Rows::OfOneEvent;
 }
 
 fn address(event: &Recorded<ParcelEvent>) -> Option<&str> {
