@@ -7,10 +7,14 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use factline_core::{Envelope, Position};
 use factline_kafka::{
-    Backlog, HeaderFault, PartitionId, Progress, Record, next_offset, read_envelope,
+    AssignedPartition, Backlog, HeaderFault, PartitionId, Progress, Record, next_offset,
+    read_envelope,
 };
 
-use crate::classify::{Place, place};
+use crate::{
+    checkpoint::Checkpoint,
+    classify::{Place, place},
+};
 
 /// A record with what its key and headers say.
 #[derive(Debug, Clone)]
@@ -84,6 +88,25 @@ pub(crate) struct Partition {
 }
 
 impl Partition {
+    /// A partition at the beginning of an assignment: the checkpoint says where, never the broker.
+    pub(crate) fn begin(
+        epoch: u64,
+        assigned: &AssignedPartition,
+        checkpoint: Option<&Checkpoint>,
+    ) -> Self {
+        Self {
+            id: assigned.id.clone(),
+            epoch,
+            partitions: assigned.partitions,
+            applied: checkpoint.map_or(Position::ZERO, |one| one.position),
+            next_offset: checkpoint.and_then(|one| one.next_offset),
+            hold: Hold::Free,
+            attempts: 0,
+            backlog: Arc::clone(&assigned.backlog),
+            queue: VecDeque::new(),
+        }
+    }
+
     pub(crate) fn accept(&mut self, records: Vec<Record>) {
         self.queue.extend(records.into_iter().map(Incoming::read));
     }
