@@ -85,6 +85,14 @@ pub(crate) struct Partition {
     pub(crate) attempts: u32,
     pub(crate) backlog: Arc<Backlog>,
     pub(crate) queue: VecDeque<Incoming>,
+    /// The highest position that was dropped because it ran ahead.
+    pub(crate) ran_ahead: Position,
+}
+
+impl Budget {
+    fn is_spent(self) -> bool {
+        self.records == 0 || self.bytes == 0
+    }
 }
 
 impl Partition {
@@ -104,6 +112,7 @@ impl Partition {
             attempts: 0,
             backlog: Arc::clone(&assigned.backlog),
             queue: VecDeque::new(),
+            ran_ahead: Position::ZERO,
         }
     }
 
@@ -123,11 +132,21 @@ impl Partition {
             Hold::BackOff { until } if now < until => return None,
             Hold::BackOff { .. } | Hold::Free | Hold::Gap { .. } => {}
         }
+        if budget.is_spent() {
+            return None; // and goes on waiting for what it waits for
+        }
         let mut intake = self.empty_intake();
         let mut running = self.applied;
         let mut at_gap = false;
-        while budget.records > 0 && budget.bytes > 0 {
-            let Some(front) = self.queue.front() else { break };
+        while !budget.is_spent() {
+            let Some(front) = self.queue.front() else {
+                let missing = self.ran_ahead.0 - running.0;
+                at_gap = missing > 0;
+                if at_gap {
+                    intake.refill = self.wait_or_refill(missing, running, budget, now, gap_wait);
+                }
+                break;
+            };
             match front.position().map(|position| place(running, position)) {
                 None | Some(Place::Repeat) => {}
                 Some(Place::Next) => running = running.next(),
@@ -163,13 +182,16 @@ impl Partition {
     }
 
     /// When the missing position has come behind records that ran ahead of it, those come again
-    /// after it: the relay sends everything from its cursor. So they are dropped here.
+    /// after it: the relay sends everything from its cursor. So they are dropped here. Should they
+    /// not come (what arrived was a straggler, and retention took the rest), the log has them.
     fn drop_what_ran_ahead(&mut self, running: Position) -> bool {
         let next = running.next();
         let Some(arrived) = self.queue.iter().position(|one| one.position() == Some(next)) else {
             return false;
         };
         let before = self.queue.len();
+        let dropped = self.queue.range(..arrived).filter_map(Incoming::position);
+        self.ran_ahead = dropped.fold(self.ran_ahead, Position::max);
         let mut index = 0;
         self.queue.retain(|one| {
             let keep = index >= arrived || one.position().is_none_or(|at| at < next);
@@ -181,11 +203,12 @@ impl Partition {
     }
 
     /// Only a gap that the partition has reached is waited for: `running` is then what it applied.
+    /// Events of the log count against the budget as records do.
     fn wait_or_refill(
         &mut self,
         missing: i64,
         running: Position,
-        budget: &Budget,
+        budget: &mut Budget,
         now: Instant,
         gap_wait: std::time::Duration,
     ) -> Option<i64> {
@@ -195,7 +218,11 @@ impl Partition {
         };
         self.hold = Hold::Gap { since };
         let due = now.duration_since(since) >= gap_wait && running == self.applied;
-        due.then(|| missing.min(i64::try_from(budget.records).unwrap_or(i64::MAX)))
+        due.then(|| {
+            let most = usize::try_from(missing).unwrap_or(usize::MAX).min(budget.records);
+            budget.records -= most;
+            i64::try_from(most).unwrap_or(i64::MAX)
+        })
     }
 
     /// Puts records back in front, in the order of their offsets.
