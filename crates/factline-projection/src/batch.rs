@@ -136,6 +136,12 @@ impl<E: DomainEvent> Job<E> {
         }
     }
 
+    /// How many records are not filed.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.intakes.iter().map(|intake| intake.incoming.len()).sum()
+    }
+
     /// The records of intakes that were not reached. What was filed stays in the batch.
     pub(crate) fn unopened(&mut self) -> Vec<Incoming> {
         self.intakes.drain(..).flat_map(|intake| intake.incoming).collect()

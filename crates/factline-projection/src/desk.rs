@@ -134,6 +134,12 @@ impl Desk {
         self.partitions.get_mut(id)
     }
 
+    /// How many records wait in all queues.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.partitions.values().map(|one| one.queue.len()).sum()
+    }
+
     /// When a partition that stands still for a time is due.
     pub(crate) fn due_at(&self, gap_wait: Duration) -> Option<Instant> {
         let waiting = self.partitions.values().filter(|one| one.hold != Hold::Stopped);
