@@ -127,37 +127,31 @@ impl Partition {
         now: Instant,
         gap_wait: std::time::Duration,
     ) -> Option<Intake> {
-        match self.hold {
-            Hold::Stopped => return None,
-            Hold::BackOff { until } if now < until => return None,
-            Hold::BackOff { .. } | Hold::Free | Hold::Gap { .. } => {}
-        }
-        if budget.is_spent() {
-            return None; // and goes on waiting for what it waits for
+        // Without a budget it goes on waiting for what it waits for.
+        if budget.is_spent() || self.stands_still(now) {
+            return None;
         }
         let mut intake = self.empty_intake();
         let mut running = self.applied;
         let mut at_gap = false;
         while !budget.is_spent() {
-            let Some(front) = self.queue.front() else {
-                let missing = self.ran_ahead.0 - running.0;
-                at_gap = missing > 0;
-                if at_gap {
-                    intake.refill = self.wait_or_refill(missing, running, budget, now, gap_wait);
-                }
-                break;
-            };
-            match front.position().map(|position| place(running, position)) {
-                None | Some(Place::Repeat) => {}
-                Some(Place::Next) => running = running.next(),
-                Some(Place::Jump { missing }) => {
-                    if self.drop_what_ran_ahead(running) {
-                        continue;
+            let missing = match self.queue.front().map(Incoming::position) {
+                None => self.ran_ahead.0 - running.0,
+                Some(None) => 0,
+                Some(Some(position)) => match place(running, position) {
+                    Place::Repeat => 0,
+                    Place::Next => {
+                        running = running.next();
+                        0
                     }
-                    at_gap = true;
-                    intake.refill = self.wait_or_refill(missing, running, budget, now, gap_wait);
-                    break;
-                }
+                    Place::Jump { .. } if self.drop_what_ran_ahead(running) => continue,
+                    Place::Jump { missing } => missing,
+                },
+            };
+            at_gap = missing > 0;
+            if at_gap {
+                intake.refill = self.wait_or_refill(missing, running, budget, now, gap_wait);
+                break;
             }
             let Some(one) = self.queue.pop_front() else { break };
             budget.records -= 1;
@@ -168,6 +162,14 @@ impl Partition {
             self.hold = Hold::Free;
         }
         (!intake.incoming.is_empty() || intake.refill.is_some()).then_some(intake)
+    }
+
+    fn stands_still(&self, now: Instant) -> bool {
+        match self.hold {
+            Hold::Stopped => true,
+            Hold::BackOff { until } => now < until,
+            Hold::Free | Hold::Gap { .. } => false,
+        }
     }
 
     fn empty_intake(&self) -> Intake {

@@ -29,7 +29,7 @@ use self::{tally::Tally, world::World};
 
 /// How many worlds there are.
 const SEEDS: u64 = 10_000;
-/// Each runs its share: a test has the machine's threads to itself as it likes.
+/// They share the worlds: as many as the smallest build machine has cores.
 const THREADS: u64 = 2;
 
 /// Past the test harness, which would keep it back until the test has failed.

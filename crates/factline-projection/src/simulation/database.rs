@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use factline_core::{Envelope, Fault, Position, Recorded};
+use factline_kafka::Record;
 use uuid::Uuid;
 
 use super::{
@@ -18,7 +19,7 @@ use crate::{
     ApplyError, Poisoned,
     batch::{Job, Slice},
     checkpoint::Checkpoint,
-    park::{STREAM_PARKED, StreamName},
+    park::{Parking, STREAM_PARKED, StreamName},
     testing::ParcelEvent,
     transaction::{Setback, Settled, Sorted, sort},
 };
@@ -141,32 +142,35 @@ pub(super) fn write(outside: &mut Outside, job: &Job<ParcelEvent>) -> Result<Sta
     if let Some((fork, _)) = batch.repeats.iter().find(|(one, _)| is_fork(one)) {
         return Err(Setback::Fork(partition_id(index_of(fork.partition)), fork.position));
     }
+    Ok(stage(job, &sorted))
+}
+
+fn stage(job: &Job<ParcelEvent>, sorted: &Sorted<'_, ParcelEvent>) -> Staged {
+    let batch = &job.batch;
     let effect = |event: &Recorded<ParcelEvent>| {
         let envelope = &event.envelope;
         (at(envelope), envelope.event_id, stream(envelope))
     };
-    let settled = Settled {
-        applied: sorted.apply.len(),
-        repeats: batch.repeats.len() + sorted.known,
-        parked: sorted.park.len(),
-        foreign: batch.foreign.len(),
-        parked_streams: None,
-    };
-    let parks = sorted.park.iter().map(|one| Parked {
+    let parked = |one: &Parking<'_>| Parked {
         at: at(one.envelope),
         stream: stream(one.envelope),
         code: one.code.to_owned(),
         first: one.first,
-    });
-    let foreign =
-        batch.foreign.iter().map(|(_, record)| (index_of(record.partition), record.offset));
-    Ok(Staged {
+    };
+    let foreign = |record: &Record| (index_of(record.partition), record.offset);
+    Staged {
         slices: batch.slices.clone(),
         effects: sorted.apply.iter().map(effect).collect(),
-        parks: parks.collect(),
-        foreign: foreign.collect(),
-        settled,
-    })
+        parks: sorted.park.iter().map(parked).collect(),
+        foreign: batch.foreign.iter().map(|(_, record)| foreign(record)).collect(),
+        settled: Settled {
+            applied: sorted.apply.len(),
+            repeats: batch.repeats.len() + sorted.known,
+            parked: sorted.park.len(),
+            foreign: batch.foreign.len(),
+            parked_streams: None,
+        },
+    }
 }
 
 /// The projection: says no to what is poison, each kind in its own way.

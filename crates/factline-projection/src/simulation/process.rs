@@ -124,8 +124,19 @@ impl Process {
         }
     }
 
-    /// Frozen, its transactions may be ended by the database.
-    pub(super) fn stand_still(&self, outside: &mut Outside) {
+    pub(super) fn freeze(&mut self, outside: &mut Outside) {
+        outside.say(|| format!("process {:?}: frozen", self.member));
+        outside.count(Happening::Frozen);
+        self.frozen = true;
+    }
+
+    pub(super) fn thaw(&mut self, outside: &Outside) {
+        outside.say(|| format!("process {:?}: thaws", self.member));
+        self.frozen = false;
+    }
+
+    /// The database ends the transactions of a process that stands still.
+    pub(super) fn end_transactions(&self, outside: &mut Outside) {
         for worker in &self.workers {
             worker.end_transaction(outside);
         }

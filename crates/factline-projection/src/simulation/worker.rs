@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use factline_codec::StoredEvent;
 use factline_core::Fault;
 use factline_kafka::Progress;
 
@@ -101,29 +102,7 @@ impl Worker {
             return Vec::new();
         };
         self.count_dropped(outside, waiting, job.waiting());
-        while let Some(need) = job.need() {
-            match need {
-                Need::Data { record, envelope, .. } => {
-                    let at = (index_of(record.partition), envelope.position.0);
-                    job.opened(open(outside, at));
-                }
-                Need::History { id, after, missing } => {
-                    let found = if outside.fault(15) {
-                        outside.count(Happening::LogNotToBeRead);
-                        Err(Fault::transient("reading the log", "it is away"))
-                    } else {
-                        let (lane, after) = (index_of(id.partition), after.0);
-                        let last = outside.lanes[lane].head.min(after + missing);
-                        let found = (after + 1..=last).map(|n| outside.history.event(lane, n));
-                        Ok(found.cloned().collect())
-                    };
-                    job.found(found, "the log does not have them", |stored| {
-                        let envelope = &stored.envelope;
-                        let (lane, position) = (index_of(envelope.partition), envelope.position.0);
-                        decode(outside.nature(lane, position))
-                    });
-                }
-            }
+        while answer(outside, &mut job) {
             if self.gives_up(outside) {
                 outside.count(Happening::Abandoned);
                 self.core.abandon(job);
@@ -247,6 +226,39 @@ impl Worker {
     pub(super) fn end_transaction(&self, outside: &mut Outside) {
         outside.database.unlock(self.id);
     }
+}
+
+/// Answers what a job needs next, as schemas and log do in production; false when it needs nothing.
+fn answer(outside: &mut Outside, job: &mut Job<ParcelEvent>) -> bool {
+    match job.need() {
+        None => return false,
+        Some(Need::Data { record, envelope, .. }) => {
+            let at = (index_of(record.partition), envelope.position.0);
+            job.opened(open(outside, at));
+        }
+        Some(Need::History { id, after, missing }) => {
+            let found = history(outside, index_of(id.partition), after.0, missing);
+            job.found(found, "the log does not have them", |stored| {
+                let envelope = &stored.envelope;
+                decode(outside.nature(index_of(envelope.partition), envelope.position.0))
+            });
+        }
+    }
+    true
+}
+
+fn history(
+    outside: &mut Outside,
+    lane: usize,
+    after: i64,
+    missing: i64,
+) -> Result<Vec<StoredEvent>, Fault> {
+    if outside.fault(15) {
+        outside.count(Happening::LogNotToBeRead);
+        return Err(Fault::transient("reading the log", "it is away"));
+    }
+    let last = outside.lanes[lane].head.min(after + missing);
+    Ok((after + 1..=last).map(|position| outside.history.event(lane, position).clone()).collect())
 }
 
 /// Where the checkpoints stand that somebody else has moved.

@@ -7,7 +7,7 @@ use super::{
     history::{Nature, PARTITIONS},
     outside::Outside,
     process::Process,
-    tally::{Happening, Tally},
+    tally::Tally,
     topic::{self, Relay},
 };
 use crate::{park::StreamName, testing::TOPIC};
@@ -69,16 +69,9 @@ impl World {
             30..36 => group::turn(outside, &mut self.processes, partition),
             36 => topic::expire(outside, partition),
             37 => process.crash(outside),
-            38 | 39 if process.frozen => {
-                outside.say(|| format!("process {:?}: thaws", process.member));
-                process.frozen = false;
-            }
-            38 => {
-                outside.say(|| format!("process {:?}: frozen", process.member));
-                outside.count(Happening::Frozen);
-                process.frozen = true;
-            }
-            40 | 41 if process.frozen => process.stand_still(outside),
+            38 | 39 if process.frozen => process.thaw(outside),
+            38 => process.freeze(outside),
+            40 | 41 if process.frozen => process.end_transactions(outside),
             _ if process.frozen => {}
             39..=49 => {
                 let most = outside.pick(1..8);
