@@ -1,22 +1,25 @@
 //! What one transaction takes in: events to apply, events that cannot be read, repeats, foreign
 //! records; and how far each partition moves by it.
 //!
-//! A [`Job`] is a batch in the making. It can be dropped by whoever fills it at any await and still
+//! A [`Job`] is a batch in the making: it says what it needs from outside and files what it is
+//! answered (`filing.rs`, no I/O). It can be dropped by whoever fills it at any await and still
 //! knows every record, so nothing is lost when a rebalance interrupts it.
+
+mod filing;
 
 use std::{collections::VecDeque, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use factline_codec::{StoredEvent, WriterSchema};
+use factline_codec::WriterSchema;
 use factline_core::{DomainEvent, Envelope, Fault, Position, Recorded};
 use factline_kafka::{HeaderFault, PartitionId, Record};
 
+pub(crate) use self::filing::Need;
 use crate::{
     Poisoned,
-    classify::{Place, place},
     history::History,
-    partition::{Incoming, Intake, offset_behind},
-    reading::{Opened, Reader},
+    partition::{Incoming, Intake},
+    reading::Reader,
     schemas::Bad,
 };
 
@@ -25,7 +28,6 @@ use crate::{
 pub(crate) struct Slice {
     pub(crate) id: PartitionId,
     pub(crate) epoch: u64,
-    partitions: i32,
     /// The checkpoint that the transaction must find.
     pub(crate) expected: Position,
     /// The checkpoint that it leaves.
@@ -78,6 +80,8 @@ pub(crate) enum Standstill {
 #[derive(Debug)]
 pub(crate) struct Job<E> {
     intakes: VecDeque<Intake>,
+    /// Which of them is being filed.
+    at: usize,
     pub(crate) batch: Batch<E>,
     pub(crate) standstills: Vec<(PartitionId, Standstill)>,
     /// Events of the batch that turned out to be poison, by index.
@@ -92,6 +96,7 @@ impl<E: DomainEvent> Job<E> {
     pub(crate) fn new(intakes: Vec<Intake>) -> Self {
         Self {
             intakes: intakes.into(),
+            at: 0,
             batch: Batch {
                 slices: Vec::new(),
                 events: Vec::new(),
@@ -107,109 +112,34 @@ impl<E: DomainEvent> Job<E> {
         }
     }
 
-    /// Reads every intake. A partition that cannot go on keeps its rest in the intake.
+    /// Reads every intake: the shell around [`Job::need`]. Dropping it between two answers loses
+    /// nothing, because no record is on its way then.
     pub(crate) async fn open(&mut self, reader: &Reader<E>, history: Option<&dyn History>) {
-        for index in 0..self.intakes.len() {
-            let intake = &self.intakes[index];
-            self.batch.slices.push(Slice {
-                id: intake.id.clone(),
-                epoch: intake.epoch,
-                partitions: intake.partitions,
-                expected: intake.expected,
-                position: intake.expected,
-                next_offset: None,
-                recorded_at: None,
-                records: 0,
-            });
-            let opened = match intake.refill {
-                Some(missing) => self.refill(index, missing, reader, history).await,
-                None => self.open_intake(index, reader).await,
-            };
-            if let Err(standstill) = opened {
-                self.standstills.push((self.intakes[index].id.clone(), standstill));
-            }
-        }
-        self.batch.slices.retain(|slice| slice.next_offset.is_some() || slice.moved());
-    }
-
-    async fn open_intake(&mut self, index: usize, reader: &Reader<E>) -> Result<(), Standstill> {
-        while let Some(one) = self.intakes[index].incoming.front() {
-            let slice = &self.batch.slices[index];
-            let next = match &one.envelope {
-                Ok(envelope) if place(slice.position, envelope.position) == Place::Next => {
-                    Some(reader.open(envelope, &one.record, slice.partitions).await)
+        while let Some(need) = self.need() {
+            match need {
+                Need::Data { envelope, record, partitions } => {
+                    let opened = reader.open(envelope, record, partitions).await;
+                    self.opened(opened);
                 }
-                Ok(_) | Err(_) => None,
-            };
-            if let Some(Opened::Wait(fault)) = next {
-                return Err(Standstill::Failed(fault));
-            }
-            // From here to the loop's head nothing awaits: the record is in one place or the other.
-            let Some(one) = self.intakes[index].incoming.pop_front() else { break };
-            self.file(index, one, next);
-        }
-        Ok(())
-    }
-
-    fn file(&mut self, index: usize, one: Incoming, opened: Option<Opened<E>>) {
-        let slice = &mut self.batch.slices[index];
-        slice.next_offset = Some(offset_behind(&one));
-        slice.records += 1;
-        let envelope = match one.envelope {
-            Ok(envelope) => envelope,
-            Err(fault) => return self.batch.foreign.push((fault, one.record)),
-        };
-        match opened {
-            Some(Opened::Event(event)) => {
-                slice.advance(&envelope);
-                self.batch.events.push(Recorded { envelope, event });
-                self.batch.origins.push(Origin::Kafka(one.record));
-            }
-            Some(Opened::Unreadable(bad)) => {
-                slice.advance(&envelope);
-                let origin = Origin::Kafka(one.record);
-                self.batch.unreadable.push(Unreadable { envelope, origin, bad });
-            }
-            Some(Opened::Wait(_)) | None => self.batch.repeats.push((envelope, one.record)),
-        }
-    }
-
-    async fn refill(
-        &mut self,
-        index: usize,
-        missing: i64,
-        reader: &Reader<E>,
-        history: Option<&dyn History>,
-    ) -> Result<(), Standstill> {
-        let Slice { id, expected, .. } = self.batch.slices[index].clone();
-        let gap = |why: &str| {
-            Standstill::Gap(format!(
-                "{missing} events after position {expected} are missing; {why}"
-            ))
-        };
-        let history = history.ok_or_else(|| gap("no log is configured to read them from"))?;
-        let found = history.read(&id.topic, id.partition, expected, missing).await;
-        let found = found.map_err(Standstill::Failed)?;
-        let dense =
-            |(event, nth): (&StoredEvent, i64)| event.envelope.position.0 == expected.0 + nth;
-        if found.is_empty() || !found.iter().zip(1..).all(dense) {
-            return Err(gap("the log does not have them"));
-        }
-        for stored in found {
-            self.refilled += 1;
-            self.batch.slices[index].advance(&stored.envelope);
-            let event = reader.open_stored(&stored);
-            let StoredEvent { envelope, schema, datum } = stored;
-            let origin = Origin::Log { schema, datum };
-            match event {
-                Ok(event) => {
-                    self.batch.events.push(Recorded { envelope, event });
-                    self.batch.origins.push(origin);
+                Need::History { id, after, missing } => {
+                    let found = match history {
+                        Some(log) => log.read(&id.topic, id.partition, after, missing).await,
+                        None => Ok(Vec::new()),
+                    };
+                    let why = match history {
+                        Some(_) => "the log does not have them",
+                        None => "no log is configured to read them from",
+                    };
+                    self.found(found, why, |stored| reader.open_stored(stored));
                 }
-                Err(bad) => self.batch.unreadable.push(Unreadable { envelope, origin, bad }),
             }
         }
-        Ok(())
+    }
+
+    /// How many records are not filed.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.intakes.iter().map(|intake| intake.incoming.len()).sum()
     }
 
     /// The records of intakes that were not reached. What was filed stays in the batch.
@@ -233,17 +163,6 @@ impl<E: DomainEvent> Job<E> {
         let foreign = self.batch.foreign.into_iter();
         incoming.extend(foreign.map(|(fault, record)| Incoming { record, envelope: Err(fault) }));
         incoming
-    }
-}
-
-impl Slice {
-    fn advance(&mut self, envelope: &Envelope) {
-        self.position = envelope.position;
-        self.recorded_at = Some(envelope.recorded_at);
-    }
-
-    fn moved(&self) -> bool {
-        self.position > self.expected
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use factline_core::{Fault, Position};
+use factline_core::Fault;
 use factline_kafka::{
     AssignedPartition, Consumer, ConsumerEvent, Delivery, PartitionId, Progress, Reply, StartAt,
 };
@@ -144,18 +144,9 @@ impl<P: Projection> Coordinator<P> {
             error!(projection = self.shared.name(), reason = why, "a partition is not consumed");
             self.shared.board.set(Cause::Partition(id.clone()), Condition::Stopped, why);
         }
-        let next_offset = checkpoint.and_then(|one| one.next_offset);
-        let partition = Partition {
-            id: id.clone(),
-            epoch,
-            partitions: assigned.partitions,
-            applied: checkpoint.map_or(Position::ZERO, |one| one.position),
-            next_offset,
-            hold,
-            attempts: 0,
-            backlog: Arc::clone(&assigned.backlog),
-            queue: std::collections::VecDeque::new(),
-        };
+        let mut partition = Partition::begin(epoch, assigned, checkpoint);
+        partition.hold = hold;
+        let next_offset = partition.next_offset;
         self.epochs.insert(id.clone(), epoch);
         self.order(&id, Order::Assign(vec![partition]));
         (id, next_offset.map_or(StartAt::Beginning, StartAt::Offset))
@@ -249,6 +240,7 @@ fn refusal(assigned: &AssignedPartition, checkpoint: Option<&Checkpoint>) -> Opt
 
 #[cfg(test)]
 mod tests {
+    use factline_core::Position;
     use factline_kafka::Backlog;
 
     use super::*;

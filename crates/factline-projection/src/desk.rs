@@ -20,11 +20,19 @@ pub(crate) enum Order {
     Stop,
 }
 
+/// Partitions that somebody waits for, each under the assignment that ends: under a later one it may
+/// be here again before there was time to let it go, and then it stays.
+#[derive(Debug)]
+struct Leaving {
+    partitions: Vec<(PartitionId, Option<u64>)>,
+    reply: oneshot::Sender<Vec<Progress>>,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Desk {
     partitions: BTreeMap<PartitionId, Partition>,
-    leaving: Vec<(Vec<PartitionId>, oneshot::Sender<Vec<Progress>>)>,
+    leaving: Vec<Leaving>,
     stopping: bool,
     /// Which partition comes first in the next batch, so that a full one does not starve others.
     turn: usize,
@@ -43,7 +51,14 @@ impl Desk {
                     partition.accept(delivery.records);
                 }
             }
-            Order::Revoke { ids, reply } => self.leaving.push((ids, reply)),
+            Order::Revoke { ids, reply } => {
+                let under = |id: PartitionId| {
+                    let epoch = self.partitions.get(&id).map(|one| one.epoch);
+                    (id, epoch)
+                };
+                let partitions = ids.into_iter().map(under).collect();
+                self.leaving.push(Leaving { partitions, reply });
+            }
             Order::Stop => self.stopping = true,
         }
     }
@@ -60,12 +75,18 @@ impl Desk {
     /// Gives up the partitions that were asked for; call it when no work is under way.
     pub(crate) fn let_go(&mut self) -> Vec<PartitionId> {
         let mut gone = Vec::new();
-        for (ids, reply) in self.leaving.drain(..) {
-            let left = ids.iter().filter_map(|id| self.partitions.remove(id));
-            let progress = left.filter_map(|partition| partition.progress()).collect();
+        for Leaving { partitions, reply } in self.leaving.drain(..) {
+            let mut progress = Vec::new();
+            for (id, epoch) in partitions {
+                if self.partitions.get(&id).map(|one| one.epoch) != epoch {
+                    continue;
+                }
+                let left = self.partitions.remove(&id);
+                progress.extend(left.and_then(|partition| partition.progress()));
+                gone.push(id);
+            }
             // A coordinator that no longer waits has reported "not in time" already.
             drop(reply.send(progress));
-            gone.extend(ids);
         }
         gone
     }
@@ -113,9 +134,59 @@ impl Desk {
         self.partitions.get_mut(id)
     }
 
+    /// How many records wait in all queues.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.partitions.values().map(|one| one.queue.len()).sum()
+    }
+
     /// When a partition that stands still for a time is due.
     pub(crate) fn due_at(&self, gap_wait: Duration) -> Option<Instant> {
         let waiting = self.partitions.values().filter(|one| one.hold != Hold::Stopped);
         waiting.filter_map(|one| one.due_at(gap_wait)).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use factline_kafka::{AssignedPartition, Backlog};
+
+    use super::*;
+    use crate::testing::TOPIC;
+
+    fn id() -> PartitionId {
+        PartitionId { topic: TOPIC.into(), partition: 0 }
+    }
+
+    fn assigned(epoch: u64) -> Order {
+        let assigned = AssignedPartition { id: id(), partitions: 1, backlog: Backlog::detached() };
+        Order::Assign(vec![Partition::begin(epoch, &assigned, None)])
+    }
+
+    fn revoke(desk: &mut Desk) -> oneshot::Receiver<Vec<Progress>> {
+        let (reply, answer) = oneshot::channel();
+        desk.hear(Order::Revoke { ids: vec![id()], reply });
+        answer
+    }
+
+    #[test]
+    fn a_revoked_partition_goes_when_no_work_is_under_way() {
+        let mut desk = Desk::default();
+        desk.hear(assigned(1));
+        let mut answer = revoke(&mut desk);
+        assert!(desk.is_pressed() && desk.held(&id(), 1).is_some());
+        assert_eq!(desk.let_go(), [id()]);
+        assert!(answer.try_recv().is_ok() && desk.get(&id()).is_none());
+    }
+
+    #[test]
+    fn a_partition_that_comes_again_before_it_was_let_go_stays() {
+        let mut desk = Desk::default();
+        desk.hear(assigned(1));
+        let mut answer = revoke(&mut desk);
+        desk.hear(assigned(2));
+        assert_eq!(desk.let_go(), []);
+        assert!(desk.held(&id(), 2).is_some(), "the group believes that it is consumed here");
+        assert_eq!(answer.try_recv(), Ok(vec![]), "of the old assignment nothing is known");
     }
 }

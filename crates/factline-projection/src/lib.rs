@@ -45,6 +45,8 @@ mod schemas;
 mod setbacks;
 mod settings;
 mod shared;
+#[cfg(test)]
+mod simulation;
 mod status;
 mod table;
 #[cfg(test)]

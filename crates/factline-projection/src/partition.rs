@@ -7,10 +7,14 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use factline_core::{Envelope, Position};
 use factline_kafka::{
-    Backlog, HeaderFault, PartitionId, Progress, Record, next_offset, read_envelope,
+    AssignedPartition, Backlog, HeaderFault, PartitionId, Progress, Record, next_offset,
+    read_envelope,
 };
 
-use crate::classify::{Place, place};
+use crate::{
+    checkpoint::Checkpoint,
+    classify::{Place, place},
+};
 
 /// A record with what its key and headers say.
 #[derive(Debug, Clone)]
@@ -81,9 +85,37 @@ pub(crate) struct Partition {
     pub(crate) attempts: u32,
     pub(crate) backlog: Arc<Backlog>,
     pub(crate) queue: VecDeque<Incoming>,
+    /// The highest position that was dropped because it ran ahead.
+    pub(crate) ran_ahead: Position,
+}
+
+impl Budget {
+    fn is_spent(self) -> bool {
+        self.records == 0 || self.bytes == 0
+    }
 }
 
 impl Partition {
+    /// A partition at the beginning of an assignment: the checkpoint says where, never the broker.
+    pub(crate) fn begin(
+        epoch: u64,
+        assigned: &AssignedPartition,
+        checkpoint: Option<&Checkpoint>,
+    ) -> Self {
+        Self {
+            id: assigned.id.clone(),
+            epoch,
+            partitions: assigned.partitions,
+            applied: checkpoint.map_or(Position::ZERO, |one| one.position),
+            next_offset: checkpoint.and_then(|one| one.next_offset),
+            hold: Hold::Free,
+            attempts: 0,
+            backlog: Arc::clone(&assigned.backlog),
+            queue: VecDeque::new(),
+            ran_ahead: Position::ZERO,
+        }
+    }
+
     pub(crate) fn accept(&mut self, records: Vec<Record>) {
         self.queue.extend(records.into_iter().map(Incoming::read));
     }
@@ -95,27 +127,31 @@ impl Partition {
         now: Instant,
         gap_wait: std::time::Duration,
     ) -> Option<Intake> {
-        match self.hold {
-            Hold::Stopped => return None,
-            Hold::BackOff { until } if now < until => return None,
-            Hold::BackOff { .. } | Hold::Free | Hold::Gap { .. } => {}
+        // Without a budget it goes on waiting for what it waits for.
+        if budget.is_spent() || self.stands_still(now) {
+            return None;
         }
         let mut intake = self.empty_intake();
         let mut running = self.applied;
         let mut at_gap = false;
-        while budget.records > 0 && budget.bytes > 0 {
-            let Some(front) = self.queue.front() else { break };
-            match front.position().map(|position| place(running, position)) {
-                None | Some(Place::Repeat) => {}
-                Some(Place::Next) => running = running.next(),
-                Some(Place::Jump { missing }) => {
-                    if self.drop_what_ran_ahead(running) {
-                        continue;
+        while !budget.is_spent() {
+            let missing = match self.queue.front().map(Incoming::position) {
+                None => self.ran_ahead.0 - running.0,
+                Some(None) => 0,
+                Some(Some(position)) => match place(running, position) {
+                    Place::Repeat => 0,
+                    Place::Next => {
+                        running = running.next();
+                        0
                     }
-                    at_gap = true;
-                    intake.refill = self.wait_or_refill(missing, running, budget, now, gap_wait);
-                    break;
-                }
+                    Place::Jump { .. } if self.drop_what_ran_ahead(running) => continue,
+                    Place::Jump { missing } => missing,
+                },
+            };
+            at_gap = missing > 0;
+            if at_gap {
+                intake.refill = self.wait_or_refill(missing, running, budget, now, gap_wait);
+                break;
             }
             let Some(one) = self.queue.pop_front() else { break };
             budget.records -= 1;
@@ -126,6 +162,14 @@ impl Partition {
             self.hold = Hold::Free;
         }
         (!intake.incoming.is_empty() || intake.refill.is_some()).then_some(intake)
+    }
+
+    fn stands_still(&self, now: Instant) -> bool {
+        match self.hold {
+            Hold::Stopped => true,
+            Hold::BackOff { until } => now < until,
+            Hold::Free | Hold::Gap { .. } => false,
+        }
     }
 
     fn empty_intake(&self) -> Intake {
@@ -140,13 +184,16 @@ impl Partition {
     }
 
     /// When the missing position has come behind records that ran ahead of it, those come again
-    /// after it: the relay sends everything from its cursor. So they are dropped here.
+    /// after it: the relay sends everything from its cursor. So they are dropped here. Should they
+    /// not come (what arrived was a straggler, and retention took the rest), the log has them.
     fn drop_what_ran_ahead(&mut self, running: Position) -> bool {
         let next = running.next();
         let Some(arrived) = self.queue.iter().position(|one| one.position() == Some(next)) else {
             return false;
         };
         let before = self.queue.len();
+        let dropped = self.queue.range(..arrived).filter_map(Incoming::position);
+        self.ran_ahead = dropped.fold(self.ran_ahead, Position::max);
         let mut index = 0;
         self.queue.retain(|one| {
             let keep = index >= arrived || one.position().is_none_or(|at| at < next);
@@ -158,11 +205,12 @@ impl Partition {
     }
 
     /// Only a gap that the partition has reached is waited for: `running` is then what it applied.
+    /// Events of the log count against the budget as records do.
     fn wait_or_refill(
         &mut self,
         missing: i64,
         running: Position,
-        budget: &Budget,
+        budget: &mut Budget,
         now: Instant,
         gap_wait: std::time::Duration,
     ) -> Option<i64> {
@@ -172,7 +220,11 @@ impl Partition {
         };
         self.hold = Hold::Gap { since };
         let due = now.duration_since(since) >= gap_wait && running == self.applied;
-        due.then(|| missing.min(i64::try_from(budget.records).unwrap_or(i64::MAX)))
+        due.then(|| {
+            let most = usize::try_from(missing).unwrap_or(usize::MAX).min(budget.records);
+            budget.records -= most;
+            i64::try_from(most).unwrap_or(i64::MAX)
+        })
     }
 
     /// Puts records back in front, in the order of their offsets.

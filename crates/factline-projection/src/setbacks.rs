@@ -1,21 +1,16 @@
-//! What a worker does when a batch did not go as it should, and how it says so: once, when it begins
-//! or changes.
+//! How a worker says that a batch did not go as it should: once, when it begins or changes.
 
-use std::{sync::atomic::Ordering, time::Instant};
-
-use factline_kafka::PartitionId;
 use tracing::{error, info, warn};
 
 use crate::{
     Condition, Projection,
-    batch::{Job, Standstill},
-    failure::{Class, class_of_fault},
-    partition::Hold,
-    settings::ms,
+    batch::Job,
+    checkpoint::Checkpoint,
+    meters,
     status::Cause,
     trace::trace_id,
     transaction::Settled,
-    worker::Worker,
+    worker::{Worker, core::Trouble},
 };
 
 impl<P: Projection> Worker<P> {
@@ -57,60 +52,23 @@ impl<P: Projection> Worker<P> {
         }
     }
 
-    pub(crate) fn fail(&mut self, class: Class, reason: String) {
-        self.attempts = self.attempts.saturating_add(1);
-        let settings = &self.shared.settings;
-        let (condition, wait) = match class {
-            Class::Config => (Condition::Misconfigured, ms(settings.config_retry_ms)),
-            Class::Transient => (Condition::Degraded, settings.back_off(self.attempts)),
-            Class::Unknown | Class::Poison => {
-                self.unknown_attempts += 1;
-                if self.unknown_attempts >= settings.unknown_error_attempts {
-                    return self.halt(Cause::Worker(self.index), reason);
-                }
-                (Condition::Degraded, settings.back_off(self.attempts))
-            }
-        };
-        self.retry_at = Some(Instant::now() + wait);
-        self.report(Cause::Worker(self.index), condition, reason);
-    }
-
-    pub(crate) fn stand_still(&mut self, id: &PartitionId, standstill: Standstill) {
-        let settings = &self.shared.settings;
-        let Some(partition) = self.desk.get(id) else { return };
-        partition.attempts = partition.attempts.saturating_add(1);
-        let slowly = ms(settings.config_retry_ms);
-        let (condition, wait, reason) = match standstill {
-            Standstill::Gap(why) => (Condition::Stopped, slowly, format!("gap in {id}: {why}")),
-            Standstill::Failed(fault) => {
-                let reason = format!("{id}: {fault}");
-                match class_of_fault(&fault) {
-                    Class::Transient => {
-                        (Condition::Degraded, settings.back_off(partition.attempts), reason)
-                    }
-                    Class::Config => (Condition::Misconfigured, slowly, reason),
-                    Class::Poison | Class::Unknown => (Condition::Stopped, slowly, reason),
-                }
-            }
-        };
-        partition.hold = Hold::BackOff { until: Instant::now() + wait };
-        self.report(Cause::Partition(id.clone()), condition, reason);
-    }
-
-    pub(crate) fn stop(&mut self, id: &PartitionId, reason: String) {
-        if let Some(partition) = self.desk.get(id) {
-            partition.hold = Hold::Stopped;
+    pub(crate) fn tell_refused(&mut self, checkpoints: &[Checkpoint]) {
+        meters::refused(self.shared.name());
+        for checkpoint in checkpoints {
+            let Some(partition) = self.core.desk.get(&checkpoint.id) else { continue };
+            warn!(
+                projection = self.shared.name(),
+                partition = %checkpoint.id,
+                expected = partition.applied.0,
+                found = checkpoint.position.0,
+                "a checkpoint was moved by another owner; nothing was written"
+            );
         }
-        self.report(Cause::Partition(id.clone()), Condition::Stopped, reason);
-    }
-
-    pub(crate) fn halt(&mut self, cause: Cause, reason: String) {
-        self.shared.halted.store(true, Ordering::Relaxed);
-        self.report(cause, Condition::Stopped, reason);
     }
 
     /// Logged when it begins or changes, not with every attempt.
-    fn report(&self, cause: Cause, condition: Condition, reason: String) {
+    pub(crate) fn report(&self, trouble: Trouble) {
+        let Trouble { cause, condition, reason } = trouble;
         if !self.shared.board.set(cause, condition, reason.clone()) {
             return;
         }

@@ -161,7 +161,7 @@ async fn apply<P: Projection + ?Sized>(
         Ok(Ok(())) => Ok(()),
         Ok(Err(ApplyError::Poison(mut poisoned))) => {
             for one in &mut poisoned {
-                one.index = sorted.indices.get(one.index).copied().unwrap_or(one.index);
+                one.index = sorted.index_in_batch(one.index);
             }
             Err(Setback::Poison(poisoned))
         }
@@ -190,13 +190,20 @@ async fn park_all(
 }
 
 /// The batch, parted into what is applied and what is parked.
-struct Sorted<'a, E: Clone> {
-    apply: Cow<'a, [Recorded<E>]>,
+pub(crate) struct Sorted<'a, E: Clone> {
+    pub(crate) apply: Cow<'a, [Recorded<E>]>,
     /// Of each of `apply`, its index in the batch; empty when they are the same.
     indices: Vec<usize>,
-    park: Vec<Parking<'a>>,
+    pub(crate) park: Vec<Parking<'a>>,
     /// Events left out because they had their effect before.
-    known: usize,
+    pub(crate) known: usize,
+}
+
+impl<E: Clone> Sorted<'_, E> {
+    /// Of an event of `apply`, its index in the batch.
+    pub(crate) fn index_in_batch(&self, index: usize) -> usize {
+        self.indices.get(index).copied().unwrap_or(index)
+    }
 }
 
 type StreamOf<'a> = (&'a str, &'a str);
@@ -205,7 +212,9 @@ fn stream_of(envelope: &Envelope) -> StreamOf<'_> {
     (&envelope.topic, envelope.stream_id.as_str())
 }
 
-fn sort<'a, E: DomainEvent>(
+/// Parts the batch of a job. `streams`: the parked ones; `known`: ids of the batch that had their
+/// effect before.
+pub(crate) fn sort<'a, E: DomainEvent>(
     job: &'a Job<E>,
     streams: &HashSet<StreamName>,
     known: &HashSet<Uuid>,

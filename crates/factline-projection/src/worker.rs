@@ -2,6 +2,10 @@
 //!
 //! Law of the batch: what arrived while the last transaction was under way is the next one. No
 //! timer anywhere; idle latency is one commit, and under load the batches grow by themselves.
+//!
+//! [`WorkerCore`] decides, without I/O; what is here runs transactions, hears orders and tells.
+
+pub(crate) mod core;
 
 use std::{
     pin::pin,
@@ -9,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use factline_kafka::{Committer, Progress};
+use factline_kafka::Committer;
 use sqlx::PgConnection;
 use tokio::{sync::mpsc::UnboundedReceiver, time::sleep_until};
 use tracing::warn;
@@ -18,15 +22,14 @@ use crate::{
     Projection,
     attempt::{self, Finished},
     batch::Job,
-    checkpoint::Checkpoint,
-    desk::{Desk, Order},
+    desk::Order,
     meters,
-    partition::Budget,
-    settings::ms,
     shared::Shared,
     status::Cause,
     transaction::Settled,
 };
+
+use self::core::WorkerCore;
 
 /// How long a transaction may go on when its partitions are asked for. The coordinator allows 2 s
 /// in all.
@@ -38,14 +41,9 @@ pub(crate) struct Worker<P: Projection> {
     pub(crate) index: usize,
     inbox: UnboundedReceiver<Order>,
     committer: Committer,
-    pub(crate) desk: Desk,
+    /// Decides; this type does what it says.
+    pub(crate) core: WorkerCore,
     session: Option<PgConnection>,
-    /// So many events are applied one by one, to find the one that the database refuses.
-    single_steps: usize,
-    /// Failures of the database in a row, and of these the ones that nobody has classified.
-    pub(crate) attempts: u32,
-    pub(crate) unknown_attempts: u32,
-    pub(crate) retry_at: Option<Instant>,
 }
 
 impl<P: Projection> Worker<P> {
@@ -55,27 +53,16 @@ impl<P: Projection> Worker<P> {
         inbox: UnboundedReceiver<Order>,
         committer: Committer,
     ) -> Self {
-        Self {
-            shared,
-            index,
-            inbox,
-            committer,
-            desk: Desk::default(),
-            session: None,
-            single_steps: 0,
-            attempts: 0,
-            unknown_attempts: 0,
-            retry_at: None,
-        }
+        Self { shared, index, inbox, committer, core: WorkerCore::new(index), session: None }
     }
 
     /// Works until told to stop. A transaction under way is finished first, or abandoned in time.
     pub(crate) async fn run(mut self) {
-        while !self.desk.is_stopping() {
+        while !self.core.desk.is_stopping() {
             while let Ok(order) = self.inbox.try_recv() {
-                self.desk.hear(order);
+                self.core.desk.hear(order);
             }
-            for id in self.desk.let_go() {
+            for id in self.core.desk.let_go() {
                 self.shared.board.clear(&Cause::Partition(id));
             }
             match self.next_job() {
@@ -87,22 +74,17 @@ impl<P: Projection> Worker<P> {
     }
 
     fn next_job(&mut self) -> Option<Job<P::Event>> {
-        let (now, settings) = (Instant::now(), &self.shared.settings);
-        if self.shared.halted.load(Ordering::Relaxed) || self.retry_at.is_some_and(|at| now < at) {
+        if self.shared.halted.load(Ordering::Relaxed) {
             return None;
         }
-        let records = if self.single_steps > 0 { 1 } else { settings.batch_records };
-        let budget = Budget { records, bytes: settings.batch_bytes };
-        let intakes = self.desk.take(budget, now, ms(settings.gap_wait_ms));
-        (!intakes.is_empty()).then(|| Job::new(intakes))
+        self.core.next_job(&self.shared.settings, Instant::now())
     }
 
     async fn wait(&mut self) {
-        let due = [self.retry_at, self.desk.due_at(ms(self.shared.settings.gap_wait_ms))];
-        let due = due.into_iter().flatten().filter(|at| *at > Instant::now()).min();
+        let due = self.core.due_at(&self.shared.settings, Instant::now());
         let sleep = sleep_until(due.unwrap_or_else(Instant::now).into());
         tokio::select! {
-            order = self.inbox.recv() => self.desk.hear(order.unwrap_or(Order::Stop)),
+            order = self.inbox.recv() => self.core.desk.hear(order.unwrap_or(Order::Stop)),
             () = sleep, if due.is_some() => {}
         }
     }
@@ -111,42 +93,39 @@ impl<P: Projection> Worker<P> {
         let Some(finished) = self.attempt(&mut job).await else {
             self.session = None; // it was in the middle of something
             warn!(projection = self.shared.name(), "a transaction was abandoned: partitions go");
-            return self.desk.give_back(job.dissolve());
+            return self.core.abandon(job);
         };
-        let standstills = std::mem::take(&mut job.standstills);
-        match finished {
-            Finished::Nothing => self.desk.give_back(job.dissolve()),
-            Finished::Settled(settled) => self.settle(job, settled),
-            Finished::Refused(checkpoints) => {
-                self.desk.give_back(job.dissolve());
-                self.reload(&checkpoints);
-            }
-            Finished::FindPoison => {
-                self.single_steps = job.batch.events.len();
-                self.desk.give_back(job.dissolve());
-            }
-            Finished::Fork(id, position) => {
-                self.desk.give_back(job.dissolve());
-                let what = format!("fork in {id}: position {position} holds another event now");
-                self.stop(&id, what);
-            }
-            Finished::ParkedLimit { streams, events } => {
-                self.desk.give_back(job.dissolve());
-                self.halt(
-                    Cause::Parked,
-                    format!(
-                        "{streams} streams and {events} events would be parked: over the limit"
-                    ),
-                );
-            }
-            Finished::Failed(class, reason) => {
-                self.desk.give_back(job.dissolve());
-                self.fail(class, reason);
-            }
+        match &finished {
+            Finished::Settled(settled) => self.tell_settled(&job, *settled),
+            Finished::Refused(checkpoints) => self.tell_refused(checkpoints),
+            Finished::Nothing
+            | Finished::FindPoison
+            | Finished::Fork(..)
+            | Finished::ParkedLimit { .. }
+            | Finished::Failed(..) => {}
         }
-        for (id, standstill) in standstills {
-            self.stand_still(&id, standstill);
+        let outcome = self.core.finish(job, finished, &self.shared.settings, Instant::now());
+        if !outcome.progress.is_empty() {
+            self.committer.commit(outcome.progress);
         }
+        for cause in &outcome.cured {
+            self.clear(cause);
+        }
+        if outcome.halts {
+            self.shared.halted.store(true, Ordering::Relaxed);
+        }
+        for trouble in outcome.troubles {
+            self.report(trouble);
+        }
+    }
+
+    fn tell_settled(&self, job: &Job<P::Event>, settled: Settled) {
+        for slice in &job.batch.slices {
+            meters::position(self.shared.name(), &slice.id, slice.position);
+        }
+        self.shared.moved.send_modify(|commits| *commits = commits.wrapping_add(1));
+        meters::settled(self.shared.name(), settled, job.refilled);
+        self.tell_parked(job, settled);
     }
 
     /// Runs a job while orders are heard. `None`: it was abandoned, because somebody could wait no
@@ -160,52 +139,13 @@ impl<P: Projection> Worker<P> {
             tokio::select! {
                 finished = &mut running => return Some(finished),
                 order = self.inbox.recv() => {
-                    self.desk.hear(order.unwrap_or(Order::Stop));
-                    if self.desk.is_pressed() {
+                    self.core.desk.hear(order.unwrap_or(Order::Stop));
+                    if self.core.desk.is_pressed() {
                         until.get_or_insert_with(|| Instant::now() + FINISH_WITHIN);
                     }
                 }
                 () = abandon, if until.is_some() => return None,
             }
-        }
-    }
-
-    fn settle(&mut self, mut job: Job<P::Event>, settled: Settled) {
-        let mut progress = Vec::with_capacity(job.batch.slices.len());
-        for slice in &job.batch.slices {
-            meters::position(self.shared.name(), &slice.id, slice.position);
-            if let Some(next_offset) = slice.next_offset {
-                let (id, epoch) = (slice.id.clone(), slice.epoch);
-                progress.push(Progress { id, epoch, next_offset });
-            }
-            if let Some(partition) = self.desk.held(&slice.id, slice.epoch) {
-                partition.settle(slice.position, slice.next_offset, slice.records);
-                self.clear(&Cause::Partition(slice.id.clone()));
-            }
-        }
-        self.committer.commit(progress);
-        self.shared.moved.send_modify(|commits| *commits = commits.wrapping_add(1));
-        meters::settled(self.shared.name(), settled, job.refilled);
-        self.tell_parked(&job, settled);
-        self.single_steps = self.single_steps.saturating_sub(job.batch.events.len());
-        (self.attempts, self.unknown_attempts, self.retry_at) = (0, 0, None);
-        self.clear(&Cause::Worker(self.index));
-        self.desk.give_back(job.unopened());
-    }
-
-    /// Another owner was faster: go on from where it came to.
-    fn reload(&mut self, checkpoints: &[Checkpoint]) {
-        meters::refused(self.shared.name());
-        for checkpoint in checkpoints {
-            let Some(partition) = self.desk.get(&checkpoint.id) else { continue };
-            warn!(
-                projection = self.shared.name(),
-                partition = %checkpoint.id,
-                expected = partition.applied.0,
-                found = checkpoint.position.0,
-                "a checkpoint was moved by another owner; nothing was written"
-            );
-            partition.applied = checkpoint.position;
         }
     }
 }

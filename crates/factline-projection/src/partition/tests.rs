@@ -20,6 +20,7 @@ fn partition(applied: i64) -> Partition {
         attempts: 0,
         backlog: Backlog::detached(),
         queue: VecDeque::new(),
+        ran_ahead: Position::ZERO,
     }
 }
 
@@ -109,6 +110,39 @@ fn what_ran_ahead_is_dropped_when_the_missing_position_comes() {
     let intake = take(&mut one, now).unwrap();
     assert_eq!(positions(&intake), [None, Some(2), Some(3), Some(4)]);
     assert_eq!(one.hold, Hold::Free);
+}
+
+#[test]
+fn what_was_dropped_and_does_not_come_again_is_asked_of_the_log() {
+    let (mut one, now) = (partition(1), Instant::now());
+    one.accept(vec![record(10, 3), record(11, 5), record(12, 2)]);
+    assert_eq!(positions(&take(&mut one, now).unwrap()), [Some(2)]);
+    one.settle(Position(2), Some(13), 1);
+    assert!(take(&mut one, now).is_none());
+    assert_eq!(one.due_at(WAIT), Some(now + WAIT));
+    assert_eq!(take(&mut one, now + WAIT).unwrap().refill, Some(3), "3, 4 and 5");
+    one.settle(Position(5), None, 0);
+    assert!(take(&mut one, now + WAIT).is_none());
+    assert_eq!(one.hold, Hold::Free);
+}
+
+#[test]
+fn events_of_the_log_count_against_the_budget() {
+    let (mut one, now) = (partition(0), Instant::now());
+    one.accept(vec![record(10, 9)]);
+    assert!(take(&mut one, now).is_none());
+    let mut single = budget(1);
+    assert_eq!(one.take(&mut single, now + WAIT, WAIT).unwrap().refill, Some(1));
+    assert_eq!(single.records, 0, "another partition's event would hide which one is poison");
+}
+
+#[test]
+fn a_partition_that_no_budget_was_left_for_goes_on_waiting_at_its_gap() {
+    let (mut one, now) = (partition(0), Instant::now());
+    one.accept(vec![record(10, 9)]);
+    assert!(take(&mut one, now).is_none());
+    assert!(one.take(&mut budget(0), now, WAIT).is_none());
+    assert_eq!(one.hold, Hold::Gap { since: now });
 }
 
 #[test]
