@@ -5,9 +5,12 @@
 //! schema with a reference to itself, or with arrays or maps whose items take no bytes, is refused
 //! before it decodes anything: at registration, and at first sight of an id.
 
-use apache_avro::Schema;
+use apache_avro::{
+    Schema,
+    schema::{DecimalSchema, InnerDecimalSchema, UuidSchema},
+};
 
-use crate::CodecFault;
+use crate::{CodecFault, strict::MAX_DECIMAL_DIGITS};
 
 /// The largest schema text, in bytes: ten times the largest of ours.
 const MAX_SCHEMA_BYTES: usize = MAX_SCHEMA_KIB * 1024;
@@ -46,6 +49,9 @@ fn check(schema: &Schema, depth: usize) -> Result<(), CodecFault> {
         Schema::Ref { name } => {
             Err(refuse(format!("it refers to {name}; a type is written out where it is used")))
         }
+        Schema::Decimal(decimal) if decimal.precision > MAX_DECIMAL_DIGITS => {
+            Err(refuse(format!("a decimal has more than {MAX_DECIMAL_DIGITS} digits")))
+        }
         _ => Ok(()), // the scalars: each takes its own bytes and leads nowhere
     }
 }
@@ -62,7 +68,12 @@ fn takes_no_bytes(schema: &Schema) -> bool {
     match schema {
         Schema::Null => true,
         Schema::Record(record) => record.fields.iter().all(|field| takes_no_bytes(&field.schema)),
-        Schema::Fixed(fixed) => fixed.size == 0,
+        Schema::Fixed(fixed)
+        | Schema::Duration(fixed)
+        | Schema::Uuid(UuidSchema::Fixed(fixed))
+        | Schema::Decimal(DecimalSchema { inner: InnerDecimalSchema::Fixed(fixed), .. }) => {
+            fixed.size == 0
+        }
         _ => false, // every other type writes at least one byte
     }
 }
@@ -93,6 +104,9 @@ mod tests {
             r#"{"type":"map","values":{"type":"fixed","name":"F","size":0}}"#.to_owned(),
             format!(r#"{{"type":"array","items":{empty}}}"#),
             hollow,
+            r#"{"type":"array","items":{"type":"fixed","name":"F","size":0,
+                "logicalType":"decimal","precision":1}}"#
+                .to_owned(),
         ] {
             let refused = admit(&record(&kind));
             assert!(matches!(refused, Err(CodecFault::InadmissibleSchema(_))), "{kind}");

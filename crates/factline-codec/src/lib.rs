@@ -18,6 +18,7 @@ mod frame;
 mod json;
 mod registry;
 mod schema;
+mod strict;
 
 pub use codec::{Codec, Encoded};
 pub use fault::CodecFault;

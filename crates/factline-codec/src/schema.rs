@@ -12,7 +12,7 @@ use bytes::Bytes;
 use factline_core::Envelope;
 use serde::de::DeserializeOwned;
 
-use crate::{CodecFault, MAX_DATUM_BYTES, admission};
+use crate::{CodecFault, MAX_DATUM_BYTES, admission, strict};
 
 /// The subject of a record type on a topic, by TopicRecordNameStrategy.
 #[must_use]
@@ -29,6 +29,8 @@ pub struct WriterSchema {
     canonical: String,
     schema: &'static Schema,
     reader: GenericDatumReader<'static>,
+    /// Are its data looked at [more closely](strict) than the decoder does?
+    walked: bool,
 }
 
 impl WriterSchema {
@@ -43,7 +45,8 @@ impl WriterSchema {
             .build()
             .map_err(|error| CodecFault::InadmissibleSchema(error.to_string()))?;
         let (full_name, json, canonical) = (full_name.into(), json.into(), schema.canonical_form());
-        Ok(Arc::new(Self { full_name, json, canonical, schema, reader }))
+        let walked = strict::concerns(schema);
+        Ok(Arc::new(Self { full_name, json, canonical, schema, reader, walked }))
     }
 
     /// `factline.parcel.ParcelSent`.
@@ -96,25 +99,30 @@ impl WriterSchema {
 
     /// Decodes exactly one datum into a struct.
     pub(crate) fn decode<T: DeserializeOwned>(&self, datum: &[u8]) -> Result<T, CodecFault> {
-        whole(datum, |rest| self.reader.read_deser(rest))
+        self.whole(datum, |rest| self.reader.read_deser(rest))
     }
 
     /// Decodes exactly one datum into whatever its schema says.
     pub(crate) fn read_value(&self, datum: &[u8]) -> Result<Value, CodecFault> {
-        whole(datum, |rest| self.reader.read_value(rest))
+        self.whole(datum, |rest| self.reader.read_value(rest))
     }
-}
 
-/// Reads a datum of admissible size, and all of it.
-fn whole<T>(
-    mut datum: &[u8],
-    read: impl FnOnce(&mut &[u8]) -> Result<T, apache_avro::Error>,
-) -> Result<T, CodecFault> {
-    check_size(datum)?;
-    let value = read(&mut datum).map_err(|error| CodecFault::DataMismatch(error.to_string()))?;
-    match datum.len() {
-        0 => Ok(value),
-        left => Err(CodecFault::TrailingBytes(left)),
+    /// Reads a datum of admissible size, and all of it.
+    fn whole<T>(
+        &self,
+        mut datum: &[u8],
+        read: impl FnOnce(&mut &[u8]) -> Result<T, apache_avro::Error>,
+    ) -> Result<T, CodecFault> {
+        check_size(datum)?;
+        if self.walked {
+            strict::check(self.schema, datum).map_err(CodecFault::DataMismatch)?;
+        }
+        let read = read(&mut datum);
+        let value = read.map_err(|error| CodecFault::DataMismatch(error.to_string()))?;
+        match datum.len() {
+            0 => Ok(value),
+            left => Err(CodecFault::TrailingBytes(left)),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct ParcelSent {
     weight_grams: i64,
+    #[serde(alias = "forwarder")]
     carrier: String,
     #[serde(default)]
     note: Option<String>,
@@ -108,6 +109,35 @@ fn v05_a_record_of_another_name_is_foreign() {
     let foreign = TODAY.replace("ParcelSent", "LetterSent");
     let fault = decode(&foreign, &[WEIGHT_1250, RAIL, NOTE_FRAGILE]).unwrap_err();
     assert_eq!(fault.code(), "foreign_schema");
+}
+
+/// Which writers of other names are read: aliases are a reader's, and ours stand in its structs.
+#[test]
+fn v21_another_namespace_is_foreign_and_a_field_of_another_name_is_read_by_its_readers_alias_alone()
+{
+    let moved = TODAY.replace("factline.parcel", "factline.post");
+    let bare = TODAY.replace(r#""namespace":"factline.parcel","#, "");
+    let whole_name =
+        bare.replace(r#""name":"ParcelSent""#, r#""name":"factline.parcel.ParcelSent""#);
+    let renamed = r#""name":"LetterSent","aliases":["factline.parcel.ParcelSent"]"#;
+    let renamed = TODAY.replace(r#""name":"ParcelSent""#, renamed);
+    let forwarder = TODAY.replace("carrier", "forwarder");
+    let mass = TODAY.replace("weight_grams", "mass");
+    let mass_with_alias =
+        TODAY.replace(r#""name":"weight_grams""#, r#""name":"mass","aliases":["weight_grams"]"#);
+    for (what, writer, fixture) in [
+        ("another namespace", &moved, Err("foreign_schema")),
+        ("no namespace", &bare, Err("foreign_schema")),
+        ("the namespace within the name", &whole_name, Ok(())),
+        ("a record of another name that says it was ours", &renamed, Err("foreign_schema")),
+        ("a field's name that the struct knows as an alias", &forwarder, Ok(())),
+        ("a field's name that nobody knows", &mass, Err("data_mismatch")),
+        ("a field that the writer says had our name", &mass_with_alias, Err("data_mismatch")),
+    ] {
+        let decoded = decode(writer, &[WEIGHT_1250, RAIL, NOTE_FRAGILE]);
+        let expected = fixture.map(|()| sent(Some("fragile")));
+        assert_eq!(decoded.map_err(|fault| fault.code()), expected, "{what}");
+    }
 }
 
 #[test]

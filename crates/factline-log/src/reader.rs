@@ -11,7 +11,7 @@ use factline_core::{Envelope, Fault, Position, StreamId, Version, partition_for}
 use sqlx::{PgConnection, PgPool, postgres::PgPoolOptions};
 use uuid::Uuid;
 
-use crate::{audit, classify, schemas::SchemaBook};
+use crate::{audit, classify, schemas::SchemaBook, without_open_transactions};
 
 /// Reads the log through a pool of its own. Needs no right but SELECT.
 #[derive(Clone)]
@@ -94,7 +94,7 @@ impl LogReader {
             // Every read is one of a few statements whose plan depends on no value: planning anew
             // costs four times what the relay's usual page costs.
             .options([("plan_cache_mode", "force_generic_plan")]);
-        let pool = PgPoolOptions::new()
+        let pool = without_open_transactions(PgPoolOptions::new())
             .max_connections(connections)
             // One second: a caller that waits longer for a connection is told "unavailable".
             .acquire_timeout(std::time::Duration::from_secs(1))

@@ -61,6 +61,35 @@ impl RelayCursors {
         Ok(())
     }
 
+    /// Puts one cursor where an operator wants it, also back. Only under the lease: a relay at work
+    /// would save its own cursor over this one. Events behind it are sent again, which is harmless;
+    /// events that it passes over are not sent.
+    ///
+    /// # Errors
+    /// The database fails; fatal when the log has no such cursor.
+    pub async fn reset(
+        &self,
+        _held: &Lease,
+        topic: &str,
+        partition: i32,
+        to: Position,
+    ) -> Result<(), Fault> {
+        const DOING: &str = "resetting a relay's cursor";
+        const RESET: &str =
+            "update log.relay_cursors set position = $3 where topic = $1 and partition = $2";
+        let done = sqlx::query(RESET)
+            .bind(topic)
+            .bind(partition)
+            .bind(to.0)
+            .execute(&self.pool)
+            .await
+            .map_err(|error| classify(DOING, error))?;
+        match done.rows_affected() {
+            1 => Ok(()),
+            _ => Err(Fault::fatal(DOING, format!("the log has no cursor of {topic}/{partition}"))),
+        }
+    }
+
     /// The lease of a topic, unless another relay holds it.
     ///
     /// # Errors

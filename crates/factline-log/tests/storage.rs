@@ -188,6 +188,41 @@ async fn a_cursor_never_moves_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn d10_a_connection_that_comes_back_inside_a_transaction_is_closed_and_takes_nobody_along() {
+    use factline_core::Position;
+    const SESSION: &str = "select pg_backend_pid()";
+    let log = TestLog::create("open_transaction").await;
+    let reader = LogReader::new(&log.settings().url, 1).unwrap();
+    let (pool, cursors) = (reader.pool(), RelayCursors::new(&reader));
+    for (round, left_open) in [
+        "begin; update log.relay_cursors set position = 99 where partition = 3",
+        "begin; select 1 / 0", // the server answers nothing more until it is rolled back
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut borrowed = pool.acquire().await.unwrap();
+        let (before,): (i32,) = sqlx::query_as(SESSION).fetch_one(&mut *borrowed).await.unwrap();
+        let left = sqlx::raw_sql(left_open).execute(&mut *borrowed).await;
+        assert_eq!(left.is_err(), round == 1, "{left:?}");
+        drop(borrowed);
+
+        let to = Position(i64::try_from(round).unwrap() + 1);
+        cursors.advance(&log.topic, &[(0, to)]).await.unwrap();
+        let seen: Vec<(i64,)> =
+            sqlx::query_as("select position from log.relay_cursors order by partition")
+                .fetch_all(&log.pool().await)
+                .await
+                .unwrap();
+        assert_eq!(seen, [(to.0,), (0,), (0,), (0,)], "committed, and the other thing is not");
+        let (after,): (i32,) = sqlx::query_as(SESSION).fetch_one(pool).await.unwrap();
+        assert_ne!(before, after);
+        let (same,): (i32,) = sqlx::query_as(SESSION).fetch_one(pool).await.unwrap();
+        assert_eq!(after, same, "whoever comes back in order is kept");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn migrating_twice_is_harmless_and_another_partition_count_is_refused() {
     let log = TestLog::create("migrate_twice").await;
     let mut owner = factline_log::migrate(&log.database.url()).await.unwrap();

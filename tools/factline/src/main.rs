@@ -9,6 +9,7 @@ mod dlq;
 mod events;
 mod failure;
 mod projection;
+mod relay;
 mod schemas;
 mod settings;
 mod sources;
@@ -71,6 +72,9 @@ enum Verb {
     /// Views, and rebuilding one beside itself
     #[command(subcommand)]
     Projection(projection::Verb),
+    /// Where the relay is to go on
+    #[command(subcommand)]
+    Relay(relay::Verb),
     /// Whether store, topic and every projection hold the same events; exit code 1 if not
     Verify(verify::Args),
     /// The repository's schemas, by themselves and beside a registry's
@@ -111,6 +115,7 @@ fn run(cli: Cli) -> Result<bool, Failure> {
             Verb::Events(args) => events::run(&args, &sources).await,
             Verb::Dlq(verb) => dlq::run(&verb, &sources).await,
             Verb::Projection(verb) => projection::run(&verb, &sources).await,
+            Verb::Relay(verb) => relay::run(&verb, &sources).await,
             Verb::Verify(args) => verify::run(&args, &sources).await,
             Verb::Schemas(_) | Verb::Settings => Ok(true), // answered above
         }

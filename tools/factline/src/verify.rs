@@ -1,7 +1,8 @@
 //! `factline verify`: proves that the three places hold the same events.
 //!
 //! For every partition: the store has positions 1 to the head without a hole; the topic's first
-//! occurrence of each position comes in order and is the same event; each projection has had the
+//! occurrence of each position comes in order and is the same event, word by word; the relay's cursor
+//! is where the topic ends; each projection has had the
 //! effect of exactly the events up to its checkpoint, or has parked them. It waits a moment for
 //! what is on its way; events that come meanwhile disturb nothing, because each place is read no
 //! later than the one that it is compared with.
@@ -100,6 +101,9 @@ async fn verify(args: &Args, sources: &Sources) -> Result<Verdict, Failure> {
             Err(failure) => OnTopic::unreadable(failure),
         };
         differences.extend(on_topic.differences(head));
+        let now = sources.topics().await?;
+        let now = now.iter().find(|now| now.name == head.name);
+        differences.extend(now.map(|now| on_topic.cursors(head, now)).unwrap_or_default());
         for one in seen.iter().filter(|seen| seen.topic == head.name) {
             differences.extend(one.differences(&stored, head));
         }

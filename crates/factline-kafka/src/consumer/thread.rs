@@ -24,6 +24,7 @@ use super::{
     commits::{self, Commits},
     context::{Context, plain_list, starting_list},
     delivery,
+    trouble::Stalls,
 };
 use crate::classify;
 
@@ -53,6 +54,7 @@ pub(super) fn run(
     reports: &UnboundedSender<ConsumerEvent>,
 ) {
     let (room, epochs) = (Arc::new(Room::default()), Arc::new(AtomicU64::new(0)));
+    let mut stalls = Stalls::default();
     loop {
         let context =
             Context::new(&spec.group, reports.clone(), Arc::clone(&room), Arc::clone(&epochs));
@@ -63,7 +65,7 @@ pub(super) fn run(
                 return;
             }
         };
-        let mut poller = Poller::new(&spec, &room, client);
+        let mut poller = Poller::new(&spec, &room, client, &mut stalls);
         match poller.poll_until_told(orders) {
             Ending::Close => return poller.close(),
             Ending::Replace(why) => poller.retire(&why),
@@ -112,11 +114,16 @@ pub(super) struct Poller<'a> {
     pub(super) trouble: Option<Instant>,
     /// Offsets are gone, and not every partition is known to be in range: when that was asked last.
     pub(super) doubted: Option<Instant>,
+    /// Where bytes may not be as they were written, and the offset that was to be read next.
+    pub(super) spoiled: Vec<(PartitionId, Option<i64>)>,
+    /// Outlives the client.
+    pub(super) stalls: &'a mut Stalls,
 }
 
 impl<'a> Poller<'a> {
-    fn new(spec: &'a ConsumerSpec, room: &'a Room, client: Client) -> Self {
-        Self { spec, room, client, commits: Commits::default(), trouble: None, doubted: None }
+    fn new(spec: &'a ConsumerSpec, room: &'a Room, client: Client, stalls: &'a mut Stalls) -> Self {
+        let (commits, spoiled) = (Commits::default(), Vec::new());
+        Self { spec, room, client, commits, trouble: None, doubted: None, spoiled, stalls }
     }
 
     pub(super) fn context(&self) -> &Context {
@@ -132,7 +139,8 @@ impl<'a> Poller<'a> {
             self.hold_back();
             self.commit();
             self.probe();
-            if let Some(why) = self.context().broken().or_else(|| self.stalled()) {
+            let broken = self.context().broken();
+            if let Some(why) = broken.or_else(|| self.stalled()) {
                 return Ending::Replace(why);
             }
         }

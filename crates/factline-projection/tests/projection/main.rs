@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on has to end
 
+mod corrupt;
 mod following;
 mod holes;
 mod operator;
 mod outages;
 mod poison;
+mod producers;
 mod rebuild;
+mod storms;
 mod support;

@@ -104,8 +104,8 @@ impl Seen {
                     ));
                     break;
                 };
-                let processed = self.processed.binary_search(&event).is_ok();
-                let parked = self.parked.contains(&event);
+                let processed = self.processed.binary_search(&event.id).is_ok();
+                let parked = self.parked.contains(&event.id);
                 accounted += usize::from(processed);
                 without_effect += usize::from(!processed && !parked);
                 twice += usize::from(processed && parked);

@@ -1,18 +1,42 @@
-//! The store's side: which event stands at which position, and whether the log is what it must be.
+//! The store's side: which event stands at which position, what it says, and whether the log is what
+//! it must be.
 
-use factline_core::partition_for;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use factline_core::{Envelope, Position, partition_for};
 use futures::TryStreamExt;
 use uuid::Uuid;
 
 use crate::failure::Failure;
 use crate::sources::{Sources, Topic};
 
-/// A topic's event ids; the event at position n of a partition is its element n - 1.
+/// Events that one query gives: bounds the memory that their data take.
+const PAGE: i64 = 2_000;
+
+/// One event, as far as it is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) id: Uuid,
+    pub(super) digest: u64,
+}
+
+/// Of all that an event says, its data and what stands beside them. Tells a row that a hand has
+/// changed; it is no protection against a forger.
+pub(super) fn digest(envelope: &Envelope, datum: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (envelope.stream_id.as_str(), envelope.version.0, &envelope.event_type).hash(&mut hasher);
+    (envelope.correlation_id, envelope.causation_id).hash(&mut hasher);
+    (&envelope.actor, &envelope.traceparent).hash(&mut hasher);
+    (envelope.occurred_at, envelope.recorded_at, datum).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A topic's events; the one at position n of a partition is its element n - 1.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Stored {
     pub(super) topic: String,
-    /// By partition. Memory: 16 bytes an event.
-    pub(super) partitions: Vec<Vec<Uuid>>,
+    /// By partition; `None` in a hole. Memory: 32 bytes an event.
+    pub(super) partitions: Vec<Vec<Option<Known>>>,
     /// Holes and the like, found while reading.
     holes: Vec<String>,
     heads: Vec<i64>,
@@ -20,28 +44,28 @@ pub(super) struct Stored {
 
 impl Stored {
     /// Takes the next row by partition and position.
-    fn take(&mut self, partition: i32, position: i64, event_id: Uuid) {
+    fn take(&mut self, partition: i32, position: i64, known: Known) {
         let index = usize::try_from(partition).unwrap_or_default();
         if self.partitions.len() <= index {
             self.partitions.resize(index + 1, Vec::new());
         }
-        let ids = &mut self.partitions[index];
-        let expected = ids.len() as i64 + 1;
+        let events = &mut self.partitions[index];
+        let expected = events.len() as i64 + 1;
         if position != expected {
             self.holes.push(format!(
                 "store: {}/{partition} has position {position} where {expected} must be",
                 self.topic
             ));
             // The rest is compared at its own positions.
-            ids.resize(usize::try_from(position - 1).unwrap_or(ids.len()), Uuid::nil());
+            events.resize(usize::try_from(position - 1).unwrap_or(events.len()), None);
         }
-        ids.push(event_id);
+        events.push(Some(known));
     }
 
     /// The event at a position, if there is one.
-    pub(super) fn event(&self, partition: i32, position: i64) -> Option<Uuid> {
-        let ids = self.partitions.get(usize::try_from(partition).ok()?)?;
-        ids.get(usize::try_from(position - 1).ok()?).copied()
+    pub(super) fn event(&self, partition: i32, position: i64) -> Option<Known> {
+        let events = self.partitions.get(usize::try_from(partition).ok()?)?;
+        events.get(usize::try_from(position - 1).ok()?).copied().flatten()
     }
 
     /// How many events there are.
@@ -50,21 +74,25 @@ impl Stored {
     }
 }
 
-/// Reads every event's id.
+/// Reads every event.
 ///
 /// # Errors
-/// The log does not answer.
+/// The log does not answer, or an event's schema is missing.
 pub(super) async fn read(sources: &Sources, topic: &Topic) -> Result<Stored, Failure> {
-    const IDS: &str = "
-        select partition, position, event_id from log.events where topic = $1
-        order by partition, position";
     let partitions = vec![Vec::new(); topic.heads.len()];
     let mut stored = Stored { topic: topic.name.clone(), partitions, ..Stored::default() };
-    let mut rows = sqlx::query_as::<_, (i32, i64, Uuid)>(IDS).bind(&topic.name).fetch(&sources.log);
-    while let Some((partition, position, event_id)) = rows.try_next().await? {
-        stored.take(partition, position, event_id);
+    for (partition, _) in (0..).zip(&topic.heads) {
+        let mut after = Position::ZERO;
+        loop {
+            let page = sources.reader.read(&topic.name, partition, after, PAGE).await?;
+            for event in &page {
+                let (id, digest) = (event.envelope.event_id, digest(&event.envelope, &event.datum));
+                stored.take(partition, event.envelope.position.0, Known { id, digest });
+            }
+            let Some(last) = page.last() else { break };
+            after = last.envelope.position;
+        }
     }
-    drop(rows);
     let now = sources.topics().await?;
     let now = now.into_iter().find(|now| now.name == topic.name);
     stored.heads = now.map(|now| now.heads).unwrap_or_default();
@@ -148,17 +176,22 @@ pub(super) mod tests {
     pub(in crate::verify) fn stored(events: &[u128]) -> Stored {
         let mut stored = Stored { topic: "t".to_owned(), ..Stored::default() };
         for (position, event) in (1..).zip(events) {
-            stored.take(0, position, Uuid::from_u128(*event));
+            stored.take(0, position, known(*event));
         }
         stored
+    }
+
+    pub(in crate::verify) fn known(event: u128) -> Known {
+        Known { id: Uuid::from_u128(event), digest: 7 }
     }
 
     #[test]
     fn a_hole_is_found_and_what_follows_keeps_its_position() {
         let mut stored = stored(&[1]);
-        stored.take(0, 3, Uuid::from_u128(3));
+        stored.take(0, 3, known(3));
         assert_eq!(stored.holes, ["store: t/0 has position 3 where 2 must be"]);
-        assert_eq!(stored.event(0, 3), Some(Uuid::from_u128(3)));
+        assert_eq!(stored.event(0, 2), None);
+        assert_eq!(stored.event(0, 3), Some(known(3)));
         assert_eq!(stored.event(0, 4), None);
         assert_eq!(stored.event(1, 1), None);
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use factline_codec::unframe;
 use factline_kafka::{
     Admin, Backlog, Consumer, ConsumerEvent, ConsumerSpec, PartitionId, Record, StartAt,
     Watermarks, read_envelope,
@@ -11,7 +12,7 @@ use factline_kafka::{
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::store::Stored;
+use super::store::{Known, Stored, digest};
 use crate::failure::Failure;
 use crate::sources::{Sources, Topic};
 
@@ -150,17 +151,25 @@ impl OnTopic {
         self.records += 1;
         match read_envelope(record) {
             Ok(envelope) => {
-                self.compare(record.partition, envelope.position.0, envelope.event_id, stored)
+                // Without a datum it is nothing that the store holds.
+                let value = record.value.as_deref().unwrap_or_default();
+                let datum = unframe(value).map(|(_, datum)| datum).unwrap_or(value);
+                let known = Known { id: envelope.event_id, digest: digest(&envelope, datum) };
+                self.compare(record.partition, envelope.position.0, known, stored);
             }
             Err(fault) => self.wrong.push(format!("offset {} is no event: {fault}", record.offset)),
         }
     }
 
-    fn compare(&mut self, partition: i32, position: i64, event_id: Uuid, stored: &Stored) {
+    fn compare(&mut self, partition: i32, position: i64, known: Known, stored: &Stored) {
         let topic = &stored.topic;
         let place = format!("position {position} of {topic}/{partition}");
-        if stored.event(partition, position) != Some(event_id) {
-            self.wrong.push(format!("{place} is not the store's event"));
+        match stored.event(partition, position) {
+            Some(event) if event == known => {}
+            Some(event) if event.id == known.id => self.wrong.push(format!(
+                "{place} says something else than the store: one of the two was changed"
+            )),
+            Some(_) | None => self.wrong.push(format!("{place} is not the store's event")),
         }
         let cut = self.cut.get(&partition).copied().unwrap_or_default();
         let last = match self.last.get(&partition) {
@@ -200,18 +209,50 @@ impl OnTopic {
         }
         differences
     }
+
+    /// Where the relay believes itself to be and is not. It saves a cursor once Kafka has the
+    /// events, so a cursor from `before` the topic was read is not ahead of it, and one from `after`
+    /// is not behind it.
+    pub(super) fn cursors(&self, before: &Topic, after: &Topic) -> Vec<String> {
+        if self.unreadable.is_some() {
+            return Vec::new();
+        }
+        let mut differences = Vec::new();
+        let cursors = before.relayed.iter().zip(&after.relayed);
+        for ((partition, head), (then, now)) in (0..).zip(&after.heads).zip(cursors) {
+            let cut = self.cut.get(&partition).copied().unwrap_or_default();
+            let last = self.last.get(&partition).copied().or((!cut).then_some(0));
+            let place = format!("of {}/{partition}", after.name);
+            if then > head {
+                differences.push(format!(
+                    "relay: its cursor {then} {place} is ahead of the store, which ends at {head}"
+                ));
+            } else if let Some(last) = last.filter(|last| then > last) {
+                differences.push(format!(
+                    "relay: its cursor {then} {place} is ahead of the topic, which ends at \
+                     {last}: what lies between is not sent"
+                ));
+            } else if let Some(last) = last.filter(|last| now < last) {
+                differences.push(format!(
+                    "relay: its cursor {now} {place} is behind the topic, which has {last}: that \
+                     will be sent again"
+                ));
+            }
+        }
+        differences
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::store::tests::stored;
+    use super::super::store::tests::{known, stored};
     use super::*;
 
     fn on_topic(records: &[(i64, u128)]) -> OnTopic {
         let mut found = OnTopic::default();
         let stored = stored(&[1, 2, 3]);
         for (position, event) in records {
-            found.compare(0, *position, Uuid::from_u128(*event), &stored);
+            found.compare(0, *position, known(*event), &stored);
         }
         found
     }
@@ -241,12 +282,48 @@ mod tests {
     }
 
     #[test]
+    fn d01_an_event_that_says_something_else_under_the_same_id_is_a_difference() {
+        let mut found = on_topic(&[(1, 1)]);
+        found.compare(0, 2, Known { digest: 8, ..known(2) }, &stored(&[1, 2]));
+        assert_eq!(
+            differences(&found)[0],
+            "topic: position 2 of t/0 says something else than the store: one of the two was changed"
+        );
+    }
+
+    #[test]
+    fn d03_a_cursor_that_is_not_where_the_topic_ends_is_a_difference() {
+        let found = on_topic(&[(1, 1), (2, 2)]);
+        let head = |relayed| Topic { name: "t".to_owned(), heads: vec![3], relayed: vec![relayed] };
+        let told = |before, after| found.cursors(&head(before), &head(after));
+        assert_eq!(told(2, 2), [""; 0]);
+        assert_eq!(told(0, 2), [""; 0], "it moved while the topic was read");
+        assert_eq!(
+            told(3, 3),
+            [
+                "relay: its cursor 3 of t/0 is ahead of the topic, which ends at 2: what lies between \
+              is not sent"
+            ]
+        );
+        assert_eq!(
+            told(1, 1),
+            [
+                "relay: its cursor 1 of t/0 is behind the topic, which has 2: that will be sent again"
+            ]
+        );
+        assert_eq!(
+            told(4, 4),
+            ["relay: its cursor 4 of t/0 is ahead of the store, which ends at 3"]
+        );
+    }
+
+    #[test]
     fn what_retention_has_removed_is_no_difference() {
         let mut found = OnTopic::default();
         found.cut.insert(0, true);
         let stored = stored(&[1, 2, 3]);
         for position in [2, 3] {
-            found.compare(0, position, Uuid::from_u128(u128::try_from(position).unwrap()), &stored);
+            found.compare(0, position, known(u128::try_from(position).unwrap()), &stored);
         }
         assert!(differences(&found).is_empty());
     }

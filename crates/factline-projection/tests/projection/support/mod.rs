@@ -5,6 +5,8 @@
 
 mod gated;
 mod letters;
+mod raw;
+mod segment;
 mod switched;
 mod views;
 
@@ -36,6 +38,8 @@ use uuid::Uuid;
 
 pub use gated::Gated;
 pub use letters::{Letter, read_topic, rewind};
+pub use raw::{Raw, take_any_timestamp};
+pub use segment::Segment;
 pub use switched::{BLOCKS, PASSES, REFUSES, Switched, create_order_table};
 pub use views::{EventsByType, ParcelRow, Parcels};
 
@@ -61,6 +65,12 @@ pub struct World {
 pub struct Log(Arc<Mutex<Vec<StoredEvent>>>);
 
 impl Log {
+    /// As if it had never been recorded.
+    pub fn forget(&self, event: &StoredEvent) {
+        let id = event.envelope.event_id;
+        self.0.lock().unwrap().retain(|one| one.envelope.event_id != id);
+    }
+
     fn tokens(&self) -> Vec<Token> {
         self.0.lock().unwrap().iter().map(|one| one.envelope.token()).collect()
     }
@@ -124,9 +134,13 @@ impl World {
 
     /// Records an event: it has its position in the log from now on.
     pub fn record(&self, stream: &str, event: ParcelEvent) -> StoredEvent {
+        self.record_in(partition_for(stream, PARTITIONS), stream, event)
+    }
+
+    /// Records an event in a partition that need not be its stream's.
+    pub fn record_in(&self, partition: i32, stream: &str, event: ParcelEvent) -> StoredEvent {
         let encoded = self.codec.encode(&event).unwrap();
         let schema = Arc::clone(&self.codec.schemas()[encoded.schema_index]);
-        let partition = partition_for(stream, PARTITIONS);
         let mut events = self.log.0.lock().unwrap();
         let of_partition = events.iter().filter(|one| one.envelope.partition == partition).count();
         let of_stream =
