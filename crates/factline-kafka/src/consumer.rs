@@ -77,6 +77,14 @@ pub enum StartAt {
     Offset(i64),
 }
 
+impl StartAt {
+    /// At this offset; without one, at the beginning.
+    #[must_use]
+    pub fn next(offset: Option<i64>) -> Self {
+        offset.map_or(Self::Beginning, Self::Offset)
+    }
+}
+
 /// How far a partition's work has come, in one assignment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
@@ -113,6 +121,8 @@ pub struct Delivery {
     pub id: PartitionId,
     /// The assignment that they were fetched under.
     pub epoch: u64,
+    /// How often [`ConsumerHandle::read_again`] had been heard in it when they were fetched.
+    pub pass: u32,
     /// At least one.
     pub records: Vec<Record>,
 }
@@ -153,7 +163,7 @@ pub enum ConsumerEvent {
         reply: Reply<Vec<Progress>>,
     },
     /// The offsets to read next are not there: retention passed them, or the topic was made anew.
-    /// The partitions stand still until [`Consumer::restart`].
+    /// The partitions stand still until [`ConsumerHandle::restart`].
     OffsetLost {
         /// Which.
         partitions: Vec<PartitionId>,
@@ -178,16 +188,16 @@ pub struct Consumer {
     events: UnboundedReceiver<ConsumerEvent>,
 }
 
-/// Hands progress to the polling thread; cheap to clone.
+/// Tells the polling thread how far partitions have come, and where to read on; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Committer {
+pub struct ConsumerHandle {
     commands: mpsc::Sender<Command>,
 }
 
 #[derive(Debug)]
 pub(crate) enum Command {
     Commit(Vec<Progress>),
-    Restart { id: PartitionId, epoch: u64, at: StartAt },
+    Restart { id: PartitionId, epoch: u64, at: StartAt, again: bool },
     Close,
 }
 
@@ -212,35 +222,42 @@ impl Consumer {
         self.events.recv().await
     }
 
-    /// Where progress is reported.
+    /// For whoever deals with the records.
     #[must_use]
-    pub fn committer(&self) -> Committer {
-        Committer { commands: self.commands.clone() }
-    }
-
-    /// Begins a partition anew at another place, after its offset was lost.
-    pub fn restart(&self, id: PartitionId, epoch: u64, at: StartAt) {
-        self.order(Command::Restart { id, epoch, at });
+    pub fn handle(&self) -> ConsumerHandle {
+        ConsumerHandle { commands: self.commands.clone() }
     }
 
     /// Asks the thread to leave the group. Go on reading events: partitions are revoked first,
     /// then [`ConsumerEvent::Closed`] comes.
     pub fn close(&self) {
-        self.order(Command::Close);
-    }
-
-    fn order(&self, command: Command) {
         // A thread that is gone has already reported its last event.
-        drop(self.commands.send(command));
+        drop(self.commands.send(Command::Close));
     }
 }
 
-impl Committer {
+impl ConsumerHandle {
     /// Commits when the thread next has a moment; of several for one partition the last counts.
     /// The broker's offset is a hint, so nobody waits for it.
     pub fn commit(&self, progress: Vec<Progress>) {
+        self.order(Command::Commit(progress));
+    }
+
+    /// Reads a partition from another place, after its offset was lost; what was fetched before still
+    /// comes. Of an assignment that has ended it changes nothing.
+    pub fn restart(&self, id: PartitionId, epoch: u64, at: StartAt) {
+        self.order(Command::Restart { id, epoch, at, again: false });
+    }
+
+    /// Reads records of a partition once more, from an earlier place. What was fetched before is behind
+    /// that place and not wanted; it is told apart by [`Delivery::pass`].
+    pub fn read_again(&self, id: PartitionId, epoch: u64, at: StartAt) {
+        self.order(Command::Restart { id, epoch, at, again: true });
+    }
+
+    fn order(&self, command: Command) {
         // A thread that is gone has given its partitions back.
-        drop(self.commands.send(Command::Commit(progress)));
+        drop(self.commands.send(command));
     }
 }
 

@@ -22,7 +22,7 @@ mod settings;
 pub use admin::{Admin, TopicConfig, TopicInfo, Watermarks};
 pub use client_config::librdkafka_version;
 pub use consumer::{
-    AssignedPartition, Backlog, Committer, Consumer, ConsumerEvent, ConsumerSpec, Delivery,
+    AssignedPartition, Backlog, Consumer, ConsumerEvent, ConsumerHandle, ConsumerSpec, Delivery,
     PartitionId, Progress, Reply, StartAt, next_offset,
 };
 pub use fault::classify;

@@ -211,7 +211,7 @@ async fn r1_a_commit_of_an_assignment_that_ended_is_dropped() {
     let id = PartitionId { topic: TOPIC.into(), partition: 0 };
     let (epoch, _) = member.held[&id];
     let commit = |epoch, next_offset| {
-        member.consumer.committer().commit(vec![Progress { id: id.clone(), epoch, next_offset }]);
+        member.consumer.handle().commit(vec![Progress { id: id.clone(), epoch, next_offset }]);
     };
     commit(epoch, 5);
     commit(epoch + 1, 2);

@@ -161,6 +161,9 @@ pub(crate) async fn connect<P: Projection>(shared: &Shared<P>) -> Result<PgConne
         // for each would tell it nothing.
         ("plan_cache_mode", "force_generic_plan"),
         ("idle_in_transaction_session_timeout", &idle),
+        // A server that crashes takes effect and checkpoint back together, and Kafka or the log bring
+        // the events again: a commit need not wait for the disk that the log's commits need.
+        ("synchronous_commit", "off"),
     ]);
     let connecting = timeout(CONNECT_WITHIN, PgConnection::connect_with(&options)).await;
     let mut connection = connecting

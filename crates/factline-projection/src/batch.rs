@@ -7,7 +7,10 @@
 
 mod filing;
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use chrono::{DateTime, Utc};
 use factline_codec::WriterSchema;
@@ -142,9 +145,14 @@ impl<E: DomainEvent> Job<E> {
         self.intakes.iter().map(|intake| intake.incoming.len()).sum()
     }
 
+    /// Under which assignment each of its partitions was held when its records were taken.
+    pub(crate) fn assignments(&self) -> HashMap<PartitionId, u64> {
+        self.intakes.iter().map(|intake| (intake.id.clone(), intake.epoch)).collect()
+    }
+
     /// The records of intakes that were not reached. What was filed stays in the batch.
     pub(crate) fn unopened(&mut self) -> Vec<Incoming> {
-        self.intakes.drain(..).flat_map(|intake| intake.incoming).collect()
+        self.intakes.iter_mut().flat_map(|intake| std::mem::take(&mut intake.incoming)).collect()
     }
 
     /// Every record of Kafka again, for the queues that it came from.

@@ -149,7 +149,7 @@ impl<P: Projection> Coordinator<P> {
         let next_offset = partition.next_offset;
         self.epochs.insert(id.clone(), epoch);
         self.order(&id, Order::Assign(vec![partition]));
-        (id, next_offset.map_or(StartAt::Beginning, StartAt::Offset))
+        (id, StartAt::next(next_offset))
     }
 
     fn forward(&self, delivery: Delivery) {
@@ -199,7 +199,7 @@ impl<P: Projection> Coordinator<P> {
                 "factline_projection_lost_offsets_total", "projection" => self.shared.name()
             )
             .increment(1);
-            self.consumer.restart(id.clone(), *epoch, StartAt::Beginning);
+            self.consumer.handle().restart(id.clone(), *epoch, StartAt::Beginning);
         }
     }
 

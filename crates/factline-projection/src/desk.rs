@@ -48,7 +48,7 @@ impl Desk {
             Order::Records(delivery) => {
                 // Records of an assignment that has ended come again to its next owner.
                 if let Some(partition) = self.held(&delivery.id, delivery.epoch) {
-                    partition.accept(delivery.records);
+                    partition.accept(delivery.pass, delivery.records);
                 }
             }
             Order::Revoke { ids, reply } => {
@@ -110,15 +110,21 @@ impl Desk {
         taking.collect()
     }
 
-    /// Puts records back in front of their partitions, where those are still held.
-    pub(crate) fn give_back(&mut self, incoming: Vec<Incoming>) {
+    /// Puts records back in front of their partitions, where those are still held under the assignments
+    /// that the records were taken under: a new one brings them by itself.
+    pub(crate) fn give_back(
+        &mut self,
+        assignments: &HashMap<PartitionId, u64>,
+        incoming: Vec<Incoming>,
+    ) {
         let mut by_partition: HashMap<PartitionId, Vec<Incoming>> = HashMap::new();
         for one in incoming {
             let (topic, partition) = (one.record.topic.clone(), one.record.partition);
             by_partition.entry(PartitionId { topic, partition }).or_default().push(one);
         }
         for (id, incoming) in by_partition {
-            if let Some(partition) = self.partitions.get_mut(&id) {
+            let epoch = assignments.get(&id).copied();
+            if let Some(partition) = epoch.and_then(|epoch| self.held(&id, epoch)) {
                 partition.give_back(incoming);
             }
         }

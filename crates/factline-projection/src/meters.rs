@@ -87,11 +87,16 @@ pub(crate) fn refused(projection: &'static str) {
         .increment(1);
 }
 
+pub(crate) fn taken_back(projection: &'static str) {
+    counter!("factline_projection_taken_back_total", "projection" => projection).increment(1);
+}
+
 /// So that each counter is there before its first event.
 pub(crate) fn announce(projection: &'static str, parked_streams: i64) {
     settled(projection, Settled { parked_streams: Some(parked_streams), ..Settled::default() }, 0);
     counter!("factline_projection_refused_checkpoints_total", "projection" => projection)
         .increment(0);
+    counter!("factline_projection_taken_back_total", "projection" => projection).increment(0);
     for outcome in REBUILD_OUTCOMES {
         rebuilds(projection, outcome, 0);
     }

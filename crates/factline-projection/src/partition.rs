@@ -87,6 +87,9 @@ pub(crate) struct Partition {
     pub(crate) queue: VecDeque<Incoming>,
     /// The highest position that was dropped because it ran ahead.
     pub(crate) ran_ahead: Position,
+    /// How often it has begun again. Records that were fetched before are not taken: among them may
+    /// be repeats and foreign records whose offsets are behind events that must come once more.
+    pass: u32,
 }
 
 impl Budget {
@@ -113,10 +116,14 @@ impl Partition {
             backlog: Arc::clone(&assigned.backlog),
             queue: VecDeque::new(),
             ran_ahead: Position::ZERO,
+            pass: 0,
         }
     }
 
-    pub(crate) fn accept(&mut self, records: Vec<Record>) {
+    pub(crate) fn accept(&mut self, pass: u32, records: Vec<Record>) {
+        if pass != self.pass {
+            return self.backlog.taken(records.len()); // behind what comes once more
+        }
         self.queue.extend(records.into_iter().map(Incoming::read));
     }
 
@@ -241,6 +248,17 @@ impl Partition {
         self.next_offset = next_offset.or(self.next_offset);
         self.attempts = 0;
         self.backlog.taken(records);
+    }
+
+    /// What is waiting stands behind records that must come first again.
+    pub(crate) fn begin_again(&mut self, checkpoint: &Checkpoint) {
+        self.backlog.taken(self.queue.len());
+        self.queue.clear();
+        self.pass += 1;
+        self.applied = checkpoint.position;
+        self.next_offset = checkpoint.next_offset;
+        self.hold = Hold::Free;
+        self.ran_ahead = Position::ZERO;
     }
 
     pub(crate) fn progress(&self) -> Option<Progress> {

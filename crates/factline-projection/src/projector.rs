@@ -137,7 +137,7 @@ impl<P: Projection> Projector<P> {
         for index in 0..self.shared.settings.workers {
             let (orders, inbox) = unbounded_channel();
             let shared = Arc::clone(&self.shared);
-            tasks.spawn(Worker::new(shared, index, inbox, consumer.committer()).run());
+            tasks.spawn(Worker::new(shared, index, inbox, consumer.handle()).run());
             workers.push(orders);
         }
         let (stop, stopped) = watch::channel(false);

@@ -61,7 +61,7 @@ impl<P: Projection> Worker<P> {
                 partition = %checkpoint.id,
                 expected = partition.applied.0,
                 found = checkpoint.position.0,
-                "a checkpoint was moved by another owner; nothing was written"
+                "a checkpoint is not where this process left it; nothing was written"
             );
         }
     }

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use factline_kafka::Committer;
+use factline_kafka::{ConsumerHandle, StartAt};
 use sqlx::PgConnection;
 use tokio::{sync::mpsc::UnboundedReceiver, time::sleep_until};
 use tracing::warn;
@@ -40,7 +40,7 @@ pub(crate) struct Worker<P: Projection> {
     pub(crate) shared: Arc<Shared<P>>,
     pub(crate) index: usize,
     inbox: UnboundedReceiver<Order>,
-    committer: Committer,
+    consumer: ConsumerHandle,
     /// Decides; this type does what it says.
     pub(crate) core: WorkerCore,
     session: Option<PgConnection>,
@@ -51,9 +51,9 @@ impl<P: Projection> Worker<P> {
         shared: Arc<Shared<P>>,
         index: usize,
         inbox: UnboundedReceiver<Order>,
-        committer: Committer,
+        consumer: ConsumerHandle,
     ) -> Self {
-        Self { shared, index, inbox, committer, core: WorkerCore::new(index), session: None }
+        Self { shared, index, inbox, consumer, core: WorkerCore::new(index), session: None }
     }
 
     /// Works until told to stop. A transaction under way is finished first, or abandoned in time.
@@ -106,7 +106,11 @@ impl<P: Projection> Worker<P> {
         }
         let outcome = self.core.finish(job, finished, &self.shared.settings, Instant::now());
         if !outcome.progress.is_empty() {
-            self.committer.commit(outcome.progress);
+            self.consumer.commit(outcome.progress);
+        }
+        for (id, epoch, next_offset) in outcome.again {
+            meters::taken_back(self.shared.name());
+            self.consumer.read_again(id, epoch, StartAt::next(next_offset));
         }
         for cause in &outcome.cured {
             self.clear(cause);

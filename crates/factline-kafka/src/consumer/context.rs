@@ -139,6 +139,7 @@ impl Context {
             let start = starts.iter().find(|(id, _)| *id == assigned.id);
             let (_, start) = start.ok_or_else(|| format!("no start for {}", assigned.id))?;
             holdings.insert(Held {
+                pass: 0,
                 id: assigned.id,
                 epoch,
                 backlog: assigned.backlog,

@@ -27,6 +27,7 @@ pub(super) fn accept(
         None => deliveries.push(Delivery {
             id: held.id.clone(),
             epoch: held.epoch,
+            pass: held.pass,
             records: vec![record],
         }),
     }

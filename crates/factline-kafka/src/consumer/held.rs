@@ -9,6 +9,8 @@ use super::{Backlog, PartitionId};
 pub(super) struct Held {
     pub(super) id: PartitionId,
     pub(super) epoch: u64,
+    /// See [`crate::Delivery::pass`].
+    pub(super) pass: u32,
     pub(super) backlog: Arc<Backlog>,
     /// The next offset to expect; `None` until the first record of a begin "at the beginning".
     pub(super) next_offset: Option<i64>,

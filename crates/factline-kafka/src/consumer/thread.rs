@@ -157,7 +157,9 @@ impl<'a> Poller<'a> {
                         self.commits.add(one, |id| holdings.epoch_of(id));
                     }
                 }
-                Ok(Command::Restart { id, epoch, at }) => self.restart(&id, epoch, at),
+                Ok(Command::Restart { id, epoch, at, again }) => {
+                    self.restart(&id, epoch, at, again);
+                }
                 Err(TryRecvError::Empty) => return false,
             }
         }
@@ -185,12 +187,13 @@ impl<'a> Poller<'a> {
         }
     }
 
-    fn restart(&mut self, id: &PartitionId, epoch: u64, at: StartAt) {
+    fn restart(&mut self, id: &PartitionId, epoch: u64, at: StartAt, again: bool) {
         {
             let mut holdings = self.context().holdings();
             let held = holdings.find(&id.topic, id.partition);
             let Some(held) = held.filter(|held| held.epoch == epoch) else { return };
             held.next_offset = None;
+            held.pass += u32::from(again);
             held.paused = false;
             held.active_at = Instant::now();
         }

@@ -21,6 +21,7 @@ fn partition(applied: i64) -> Partition {
         backlog: Backlog::detached(),
         queue: VecDeque::new(),
         ran_ahead: Position::ZERO,
+        pass: 0,
     }
 }
 
@@ -56,7 +57,7 @@ fn take(partition: &mut Partition, now: Instant) -> Option<Intake> {
 #[test]
 fn what_follows_is_taken_in_order_with_repeats_and_foreign_records_between() {
     let mut one = partition(2);
-    one.accept(vec![record(10, 2), foreign(11), record(12, 3), record(13, 4)]);
+    one.accept(0, vec![record(10, 2), foreign(11), record(12, 3), record(13, 4)]);
     let intake = take(&mut one, Instant::now()).unwrap();
     assert_eq!(positions(&intake), [Some(2), None, Some(3), Some(4)]);
     assert_eq!((intake.expected, intake.refill), (Position(2), None));
@@ -65,7 +66,7 @@ fn what_follows_is_taken_in_order_with_repeats_and_foreign_records_between() {
 #[test]
 fn the_budget_bounds_records_and_bytes() {
     let mut one = partition(0);
-    one.accept((1..=5).map(|n| record(n, n)).collect());
+    one.accept(0, (1..=5).map(|n| record(n, n)).collect());
     let mut tight = budget(2);
     assert_eq!(one.take(&mut tight, Instant::now(), WAIT).unwrap().incoming.len(), 2);
     assert_eq!(tight.records, 0);
@@ -81,7 +82,7 @@ fn the_budget_bounds_records_and_bytes() {
 #[test]
 fn a_jump_waits_for_the_missing_position_and_then_asks_the_log() {
     let (mut one, now) = (partition(1), Instant::now());
-    one.accept(vec![record(10, 5)]);
+    one.accept(0, vec![record(10, 5)]);
     assert!(take(&mut one, now).is_none());
     assert_eq!(one.due_at(WAIT), Some(now + WAIT));
     let intake = take(&mut one, now + WAIT).unwrap();
@@ -91,7 +92,7 @@ fn a_jump_waits_for_the_missing_position_and_then_asks_the_log() {
 #[test]
 fn a_long_refill_does_not_wait_again_between_its_pages() {
     let (mut one, now) = (partition(0), Instant::now());
-    one.accept(vec![record(10, 1_000)]);
+    one.accept(0, vec![record(10, 1_000)]);
     assert!(take(&mut one, now).is_none());
     assert_eq!(take(&mut one, now + WAIT).unwrap().refill, Some(100));
     one.settle(Position(100), None, 0);
@@ -104,9 +105,9 @@ fn a_long_refill_does_not_wait_again_between_its_pages() {
 #[test]
 fn what_ran_ahead_is_dropped_when_the_missing_position_comes() {
     let (mut one, now) = (partition(1), Instant::now());
-    one.accept(vec![record(10, 3), foreign(11), record(12, 4)]);
+    one.accept(0, vec![record(10, 3), foreign(11), record(12, 4)]);
     assert!(take(&mut one, now).is_none());
-    one.accept(vec![record(13, 2), record(14, 3), record(15, 4)]);
+    one.accept(0, vec![record(13, 2), record(14, 3), record(15, 4)]);
     let intake = take(&mut one, now).unwrap();
     assert_eq!(positions(&intake), [None, Some(2), Some(3), Some(4)]);
     assert_eq!(one.hold, Hold::Free);
@@ -115,7 +116,7 @@ fn what_ran_ahead_is_dropped_when_the_missing_position_comes() {
 #[test]
 fn what_was_dropped_and_does_not_come_again_is_asked_of_the_log() {
     let (mut one, now) = (partition(1), Instant::now());
-    one.accept(vec![record(10, 3), record(11, 5), record(12, 2)]);
+    one.accept(0, vec![record(10, 3), record(11, 5), record(12, 2)]);
     assert_eq!(positions(&take(&mut one, now).unwrap()), [Some(2)]);
     one.settle(Position(2), Some(13), 1);
     assert!(take(&mut one, now).is_none());
@@ -129,7 +130,7 @@ fn what_was_dropped_and_does_not_come_again_is_asked_of_the_log() {
 #[test]
 fn events_of_the_log_count_against_the_budget() {
     let (mut one, now) = (partition(0), Instant::now());
-    one.accept(vec![record(10, 9)]);
+    one.accept(0, vec![record(10, 9)]);
     assert!(take(&mut one, now).is_none());
     let mut single = budget(1);
     assert_eq!(one.take(&mut single, now + WAIT, WAIT).unwrap().refill, Some(1));
@@ -139,7 +140,7 @@ fn events_of_the_log_count_against_the_budget() {
 #[test]
 fn a_partition_that_no_budget_was_left_for_goes_on_waiting_at_its_gap() {
     let (mut one, now) = (partition(0), Instant::now());
-    one.accept(vec![record(10, 9)]);
+    one.accept(0, vec![record(10, 9)]);
     assert!(take(&mut one, now).is_none());
     assert!(one.take(&mut budget(0), now, WAIT).is_none());
     assert_eq!(one.hold, Hold::Gap { since: now });
@@ -148,7 +149,7 @@ fn a_partition_that_no_budget_was_left_for_goes_on_waiting_at_its_gap() {
 #[test]
 fn what_comes_before_a_gap_is_applied_without_waiting() {
     let (mut one, now) = (partition(0), Instant::now());
-    one.accept(vec![record(10, 1), record(11, 3)]);
+    one.accept(0, vec![record(10, 1), record(11, 3)]);
     let intake = take(&mut one, now + WAIT).unwrap();
     assert_eq!((positions(&intake), intake.refill), (vec![Some(1)], None));
 }
@@ -156,7 +157,7 @@ fn what_comes_before_a_gap_is_applied_without_waiting() {
 #[test]
 fn a_partition_that_backs_off_is_left_out_until_it_is_due() {
     let (mut one, now) = (partition(0), Instant::now());
-    one.accept(vec![record(10, 1)]);
+    one.accept(0, vec![record(10, 1)]);
     one.hold = Hold::BackOff { until: now + WAIT };
     assert!(take(&mut one, now).is_none());
     assert!(take(&mut one, now + WAIT).is_some());
@@ -165,7 +166,7 @@ fn a_partition_that_backs_off_is_left_out_until_it_is_due() {
 #[test]
 fn a_stopped_partition_yields_nothing() {
     let mut one = partition(0);
-    one.accept(vec![record(10, 1)]);
+    one.accept(0, vec![record(10, 1)]);
     one.hold = Hold::Stopped;
     assert!(take(&mut one, Instant::now()).is_none());
     assert_eq!(one.due_at(WAIT), None);
@@ -174,7 +175,7 @@ fn a_stopped_partition_yields_nothing() {
 #[test]
 fn records_given_back_come_again_in_order() {
     let mut one = partition(0);
-    one.accept(vec![record(10, 1), record(11, 2), record(12, 3)]);
+    one.accept(0, vec![record(10, 1), record(11, 2), record(12, 3)]);
     let intake = one.take(&mut budget(2), Instant::now(), WAIT).unwrap();
     let mut incoming: Vec<_> = intake.incoming.into();
     incoming.reverse();

@@ -4,7 +4,7 @@
 //!
 //! The delivery contract is checked here, at every commit.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use factline_core::{Envelope, Fault, Position, Recorded};
 use factline_kafka::Record;
@@ -28,7 +28,7 @@ use crate::{
 pub(super) type At = (usize, i64);
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Database {
     pub(super) checkpoints: [Row; PARTITIONS],
     /// Which transaction has locked which checkpoint.
@@ -39,7 +39,14 @@ pub(super) struct Database {
     pub(super) parked_streams: HashSet<StreamName>,
     pub(super) parked: BTreeMap<At, String>,
     foreign: BTreeSet<At>,
+    /// What a crash of the server may take back to: the state before each of the last commits.
+    before: VecDeque<Self>,
+    /// The furthest that each checkpoint was before a crash took it back.
+    pub(super) furthest: [i64; PARTITIONS],
 }
+
+/// Commits that are not on the disk yet.
+const UNFLUSHED: usize = 3;
 
 /// A checkpoint.
 #[derive(Debug, Default, Clone, Copy)]
@@ -111,9 +118,39 @@ impl Database {
         self.locks.contains(&Some(transaction))
     }
 
+    /// A commit is not on the disk at once.
+    fn remember(&mut self) {
+        let now = Self { before: VecDeque::new(), ..self.clone() };
+        self.before.push_back(now);
+        if self.before.len() > UNFLUSHED {
+            self.before.pop_front();
+        }
+    }
+
     fn is_settled(&self, one: &Envelope) -> bool {
         self.processed.contains(&one.event_id) || self.parked.contains_key(&at(one))
     }
+}
+
+/// The server crashes: some of its last commits were not on the disk, and every session ends.
+pub(super) fn crash(outside: &mut Outside) {
+    let lost = outside.pick(0..outside.database.before.len() + 1);
+    let furthest = std::array::from_fn(|partition| {
+        outside.database.checkpoints[partition].position.max(outside.database.furthest[partition])
+    });
+    for _ in 0..lost {
+        if let Some(before) = outside.database.before.pop_back() {
+            let earlier = std::mem::take(&mut outside.database.before);
+            outside.database = Database { before: earlier, ..before };
+        }
+    }
+    outside.database.locks = Default::default();
+    outside.database.furthest = furthest;
+    for (lane, row) in outside.lanes.iter_mut().zip(&outside.database.checkpoints) {
+        lane.expire(0, row.position); // what retention has removed was perhaps applied then
+    }
+    outside.say(|| format!("the database's server crashes and takes {lost} commits back"));
+    outside.count(Happening::ServerCrashed);
 }
 
 /// Everything of a transaction but its commit.
@@ -207,6 +244,7 @@ fn apply(outside: &mut Outside, sorted: &Sorted<'_, ParcelEvent>) -> Result<(), 
 
 /// Makes visible what a transaction has written, and holds it against the delivery contract.
 pub(super) fn commit(outside: &mut Outside, staged: &Staged) {
+    outside.database.remember();
     for slice in &staged.slices {
         let row = &mut outside.database.checkpoints[index_of(slice.id.partition)];
         assert_eq!(

@@ -31,6 +31,7 @@ pub(super) struct Process {
 #[derive(Debug)]
 struct Holding {
     epoch: u64,
+    pass: u32,
     /// The next offset to fetch.
     next: usize,
 }
@@ -69,7 +70,7 @@ impl Process {
         let begun = Partition::begin(self.epoch, &assigned, Some(&checkpoint));
         let next = usize::try_from(begun.next_offset.unwrap_or(0)).unwrap();
         outside.say(|| format!("group: {:?} is given {partition}, {checkpoint:?}", self.member));
-        self.holdings.insert(partition, Holding { epoch: self.epoch, next });
+        self.holdings.insert(partition, Holding { epoch: self.epoch, pass: 0, next });
         self.worker(partition).inbox.push_back(Order::Assign(vec![begun]));
     }
 
@@ -99,7 +100,7 @@ impl Process {
             let records: Vec<_> = (holding.next..end).map(record).collect();
             if !records.is_empty() {
                 let (id, epoch) = (partition_id(*partition), holding.epoch);
-                self.fetched.push_back(Delivery { id, epoch, records });
+                self.fetched.push_back(Delivery { id, epoch, pass: holding.pass, records });
                 holding.next = end;
             }
         }
@@ -113,7 +114,16 @@ impl Process {
     }
 
     pub(super) fn work(&mut self, outside: &mut Outside, worker: usize) {
-        for progress in self.workers[worker].turn(outside) {
+        let outcome = self.workers[worker].turn(outside);
+        for (id, epoch, next_offset) in outcome.again {
+            let holding = self.holdings.get_mut(&index_of(id.partition));
+            if let Some(holding) = holding.filter(|holding| holding.epoch == epoch) {
+                holding.next = usize::try_from(next_offset.unwrap_or(0)).unwrap();
+                holding.pass += 1;
+                outside.count(Happening::BegunAgain);
+            }
+        }
+        for progress in outcome.progress {
             // As the client does it: progress of an assignment that has ended is dropped.
             let holding = self.holdings.get(&index_of(progress.id.partition));
             if holding.is_some_and(|holding| holding.epoch == progress.epoch) {

@@ -53,7 +53,7 @@ impl Lane {
     }
 
     /// Removes the oldest records, read or not. Whoever had `applied` then goes on without them.
-    fn expire(&mut self, removed: usize, applied: i64) {
+    pub(super) fn expire(&mut self, removed: usize, applied: i64) {
         self.oldest += removed;
         for reached in &mut self.reached[..=self.oldest] {
             *reached = applied.min(*reached);

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 
 use factline_codec::StoredEvent;
 use factline_core::Fault;
-use factline_kafka::Progress;
 
 use super::{
     database::{self, Staged, broken_connection},
@@ -23,7 +22,7 @@ use crate::{
     schemas::Bad,
     testing::{Lost, ParcelEvent},
     transaction::{Setback, Settled},
-    worker::core::WorkerCore,
+    worker::core::{Outcome, WorkerCore},
 };
 
 /// See the module.
@@ -57,7 +56,7 @@ impl Worker {
     }
 
     /// One step. What it returns is for Kafka.
-    pub(super) fn turn(&mut self, outside: &mut Outside) -> Vec<Progress> {
+    pub(super) fn turn(&mut self, outside: &mut Outside) -> Outcome {
         self.hear(outside);
         match std::mem::take(&mut self.phase) {
             Phase::Idle => self.begin(outside),
@@ -68,7 +67,7 @@ impl Worker {
                 outside.count(Happening::Abandoned);
                 outside.database.unlock(self.id);
                 self.core.abandon(job);
-                Vec::new()
+                Outcome::default()
             }
             Phase::InHand(job) => self.write(outside, job),
             Phase::InTransaction(job, staged) => self.commit(outside, job, staged),
@@ -94,19 +93,19 @@ impl Worker {
         self.core.desk.is_pressed() && outside.fault(20)
     }
 
-    fn begin(&mut self, outside: &mut Outside) -> Vec<Progress> {
+    fn begin(&mut self, outside: &mut Outside) -> Outcome {
         self.core.desk.let_go();
         let waiting = self.core.desk.waiting();
         let Some(mut job) = self.core.next_job(&outside.settings, outside.now) else {
             self.count_dropped(outside, waiting, 0);
-            return Vec::new();
+            return Outcome::default();
         };
         self.count_dropped(outside, waiting, job.waiting());
         while answer(outside, &mut job) {
             if self.gives_up(outside) {
                 outside.count(Happening::Abandoned);
                 self.core.abandon(job);
-                return Vec::new();
+                return Outcome::default();
             }
         }
         if job.batch.is_empty() {
@@ -114,7 +113,7 @@ impl Worker {
         }
         outside.say(|| format!("worker {}: takes {}", self.id, spell(&job)));
         self.phase = Phase::InHand(job);
-        Vec::new()
+        Outcome::default()
     }
 
     fn count_dropped(&self, outside: &mut Outside, waiting: usize, taken: usize) {
@@ -123,19 +122,19 @@ impl Worker {
     }
 
     /// As `attempt::run`: again without what was found out, or ended.
-    fn write(&mut self, outside: &mut Outside, mut job: Job<ParcelEvent>) -> Vec<Progress> {
+    fn write(&mut self, outside: &mut Outside, mut job: Job<ParcelEvent>) -> Outcome {
         if let Err(holder) = outside.database.lock(self.id, &job.batch.slices) {
             outside.say(|| format!("worker {}: waits for worker {holder}", self.id));
             outside.count(Happening::LockAwaited);
             self.phase = Phase::InHand(job);
-            return Vec::new();
+            return Outcome::default();
         }
         let mut panics = 0;
         loop {
             let setback = match database::write(outside, &job) {
                 Ok(staged) => {
                     self.phase = Phase::InTransaction(job, staged);
-                    return Vec::new();
+                    return Outcome::default();
                 }
                 Err(setback) => setback,
             };
@@ -156,7 +155,7 @@ impl Worker {
         outside: &mut Outside,
         mut job: Job<ParcelEvent>,
         staged: Staged,
-    ) -> Vec<Progress> {
+    ) -> Outcome {
         let setback: Setback = if !outside.database.knows(self.id) {
             outside.count(Happening::IdleTransactionEnded);
             broken_connection()
@@ -172,7 +171,7 @@ impl Worker {
             if !outside.fault(3) {
                 outside.database.unlock(self.id);
                 self.phase = Phase::Committed(job, staged.settled);
-                return Vec::new();
+                return Outcome::default();
             }
             outside.count(Happening::CommitAnswerLost);
             broken_connection()
@@ -190,7 +189,7 @@ impl Worker {
         outside: &mut Outside,
         job: Job<ParcelEvent>,
         finished: Finished,
-    ) -> Vec<Progress> {
+    ) -> Outcome {
         let finished = match finished {
             Finished::Refused(_) => {
                 outside.count(Happening::CheckpointRefused);
@@ -208,7 +207,7 @@ impl Worker {
             assert_ne!(trouble.condition, Condition::Stopped, "{}", trouble.reason);
             outside.say(|| format!("worker {}: {}", self.id, trouble.reason));
         }
-        outcome.progress
+        outcome
     }
 
     /// The process is killed.

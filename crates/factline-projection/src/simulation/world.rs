@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    group,
+    database, group,
     history::{Nature, PARTITIONS},
     outside::Outside,
     process::Process,
@@ -68,6 +68,7 @@ impl World {
             27..30 => topic::drift(outside, partition),
             30..36 => group::turn(outside, &mut self.processes, partition),
             36 => topic::expire(outside, partition),
+            37 if outside.chance(20) => database::crash(outside),
             37 => process.crash(outside),
             38 | 39 if process.frozen => process.thaw(outside),
             38 => process.freeze(outside),
@@ -126,12 +127,15 @@ impl World {
             && self.processes.iter().all(|process| process.is_quiet(outside))
     }
 
-    /// Neither the checkpoint's offset nor the group's has passed an event without its effect.
+    /// Neither the checkpoint's offset nor the group's has passed an event without its effect; but for
+    /// the group's, as long as a crash of the server has taken effects back.
     fn check_offsets(&self) {
         let Outside { database, group, lanes, .. } = &self.outside;
         for (partition, lane) in lanes.iter().enumerate() {
             let row = database.checkpoints[partition];
-            for offset in [row.next_offset.unwrap_or(0), group.committed[partition]] {
+            let taken_back = row.position < database.furthest[partition];
+            let committed = if taken_back { 0 } else { group.committed[partition] };
+            for offset in [row.next_offset.unwrap_or(0), committed] {
                 let reached = lane.reached[usize::try_from(offset).unwrap()];
                 assert!(
                     row.position >= reached,

@@ -37,6 +37,8 @@ pub(crate) struct WorkerCore {
 pub(crate) struct Outcome {
     /// For Kafka, now that the transaction is committed.
     pub(crate) progress: Vec<Progress>,
+    /// Partitions that Kafka must bring again, each under which assignment and from which offset.
+    pub(crate) again: Vec<(PartitionId, u64, Option<i64>)>,
     /// What no longer hinders.
     pub(crate) cured: Vec<Cause>,
     pub(crate) troubles: Vec<Trouble>,
@@ -87,7 +89,12 @@ impl WorkerCore {
 
     /// A job that was dropped in the middle: whatever it did is rolled back.
     pub(crate) fn abandon<E: DomainEvent>(&mut self, job: Job<E>) {
-        self.desk.give_back(job.dissolve());
+        self.give_back(job);
+    }
+
+    fn give_back<E: DomainEvent>(&mut self, job: Job<E>) {
+        let assignments = job.assignments();
+        self.desk.give_back(&assignments, job.dissolve());
     }
 
     /// Takes in how a job ended.
@@ -104,7 +111,7 @@ impl WorkerCore {
             self.settle(job, &mut outcome);
         } else {
             let events = job.batch.events.len();
-            self.desk.give_back(job.dissolve());
+            self.give_back(job);
             self.set_back(finished, events, settings, now, &mut outcome);
         }
         for (id, standstill) in standstills {
@@ -127,7 +134,7 @@ impl WorkerCore {
         self.single_steps = self.single_steps.saturating_sub(job.batch.events.len());
         (self.attempts, self.unknown_attempts, self.retry_at) = (0, 0, None);
         outcome.cured.push(Cause::Worker(self.index));
-        self.desk.give_back(job.unopened());
+        self.desk.give_back(&job.assignments(), job.unopened());
     }
 
     /// Nothing was written, and the records are back in their queues. `events`: how many the batch
@@ -142,7 +149,7 @@ impl WorkerCore {
     ) {
         match finished {
             Finished::Nothing | Finished::Settled(_) => {}
-            Finished::Refused(checkpoints) => self.reload(checkpoints),
+            Finished::Refused(checkpoints) => self.reload(checkpoints, outcome),
             Finished::FindPoison => self.single_steps = events,
             Finished::Fork(id, position) => {
                 let reason = format!("fork in {id}: position {position} holds another event now");
@@ -162,10 +169,15 @@ impl WorkerCore {
         }
     }
 
-    /// Another owner was faster: go on from where it came to.
-    fn reload(&mut self, checkpoints: Vec<Checkpoint>) {
+    /// Another owner was faster: go on from where it came to. Or the database's server has crashed and
+    /// taken back its last transactions: then the partition begins anew from what is left of them.
+    fn reload(&mut self, checkpoints: Vec<Checkpoint>, outcome: &mut Outcome) {
         for checkpoint in checkpoints {
-            if let Some(partition) = self.desk.get(&checkpoint.id) {
+            let Some(partition) = self.desk.get(&checkpoint.id) else { continue };
+            if checkpoint.position < partition.applied {
+                partition.begin_again(&checkpoint);
+                outcome.again.push((checkpoint.id, partition.epoch, checkpoint.next_offset));
+            } else {
                 partition.applied = checkpoint.position;
             }
         }

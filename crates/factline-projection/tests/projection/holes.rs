@@ -188,3 +188,41 @@ async fn a_topic_with_more_partitions_than_before_is_not_consumed() {
     assert!(stopped.reasons[0].contains("partitions"), "{stopped:?}");
     projector.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_crash_of_the_views_server_takes_back_comes_again_from_kafka_alone() {
+    const FLUSH: &str = "
+        create schema disk;
+        create table disk.parcels as table parcels;
+        create table disk.checkpoints as table projection.checkpoints;
+        create table disk.processed_events as table projection.processed_events";
+    // Commits that had not reached the disk are gone, whole and from the end.
+    const CRASH: &str = "
+        begin;
+        delete from parcels;
+        insert into parcels table disk.parcels;
+        delete from projection.checkpoints;
+        insert into projection.checkpoints table disk.checkpoints;
+        delete from projection.processed_events;
+        insert into projection.processed_events table disk.processed_events;
+        commit";
+    let world = World::create("taken_back").await;
+    let mut parts = world.parts(FoldedView::<Parcels>::new(), World::settings());
+    parts.history = None;
+    let projector = world.run(parts);
+    world.write(&[("a", packed(10)), ("b", packed(1))]).await;
+    world.caught_up(&projector).await;
+    sqlx::raw_sql(FLUSH).execute(&world.pool).await.unwrap();
+    world.write(&[("a", packed(20)), ("a", packed(30)), ("b", packed(2))]).await;
+    world.caught_up(&projector).await;
+
+    sqlx::raw_sql(CRASH).execute(&world.pool).await.unwrap();
+    assert_eq!(world.weight("a").await, Some(10), "two events are gone");
+    world.write(&[("a", packed(40)), ("b", packed(4))]).await;
+    world.caught_up(&projector).await;
+    assert_eq!((world.weight("a").await, world.weight("b").await), (Some(100), Some(7)));
+    assert_eq!(world.processed().await, 7);
+    assert_eq!(world.parked().await, []);
+    projector.becomes("running", |s| s.condition == Condition::Running).await;
+    projector.stop().await;
+}
