@@ -7,10 +7,12 @@
 
 mod client;
 mod letters;
+mod operator;
 mod process;
 mod system;
 
 pub use client::{Answer, Client};
 pub use letters::{Letter, dead_letters};
+pub use operator::{Operator, Report};
 pub use process::Process;
 pub use system::{Service, System};

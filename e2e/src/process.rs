@@ -65,6 +65,11 @@ impl Process {
         Client::new(&self.http)
     }
 
+    /// Where its operators' HTTP interface is.
+    pub(crate) fn admin_url(&self) -> &str {
+        &self.admin
+    }
+
     /// Its operators' HTTP interface.
     pub fn admin(&self) -> Client {
         Client::new(&self.admin)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use factline_testkit::{Addresses, TestDatabase, stack, unique_prefix};
 use tokio::process::Command;
 
-use crate::Process;
+use crate::{Operator, Process};
 
 /// The four services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,9 +92,37 @@ impl System {
         Process::start(&binary(service.binary()), &self.folder, name, &all).await
     }
 
-    /// The log's database, to plant a fault in.
-    pub fn log_database(&self) -> &TestDatabase {
-        &self.log
+    /// The operator's program, which finds this system's parts and the admin interfaces of these
+    /// processes.
+    pub fn operator(&self, processes: &[(Service, &Process)]) -> Operator {
+        let databases = [Service::List, Service::Stats, Service::Alerter];
+        let key = |kind: &str, service: Service| {
+            format!("FACTLINE__{kind}__{}", service.binary().replace('-', "_").to_uppercase())
+        };
+        let mut environment = vec![
+            ("FACTLINE__KAFKA__BROKERS".to_owned(), self.stack.kafka.clone()),
+            ("FACTLINE__KAFKA__GROUP_PREFIX".to_owned(), format!("{}.", self.prefix)),
+            ("FACTLINE__KAFKA__TOPIC_PREFIX".to_owned(), self.prefix.clone()),
+            ("FACTLINE__REGISTRY__URL".to_owned(), self.stack.registry_url.clone()),
+            ("FACTLINE__LOG__URL".to_owned(), self.log.url()),
+        ];
+        let database = |service| (key("DATABASES", service), self.database(service).url());
+        environment.extend(databases.map(database));
+        let admin = |(service, process): &(Service, &Process)| {
+            (key("SERVICES", *service), process.admin_url().to_owned())
+        };
+        environment.extend(processes.iter().map(admin));
+        Operator::new(binary("factline"), environment)
+    }
+
+    /// A service's database, to plant a fault in.
+    pub fn database(&self, service: Service) -> &TestDatabase {
+        match service {
+            Service::CommandApi => &self.log,
+            Service::List => &self.list,
+            Service::Stats => &self.stats,
+            Service::Alerter => &self.alerts,
+        }
     }
 
     /// The name of a topic of this system.
@@ -143,23 +171,20 @@ impl System {
             ("TELEMETRY__FORMAT", "human".to_owned()),
         ];
         let reader = self.log.url().replace("//postgres@", "//factline_log_reader@");
-        let database = match service {
+        match service {
             Service::CommandApi => {
                 let writer = self.log.url().replace("//postgres@", "//factline_log_writer@");
                 all.push(("LOG__URL", writer));
                 all.push(("LOG__OWNER_URL", self.log.url()));
-                None
             }
             Service::List => {
                 all.push(("LIVE__REDIS_URL", String::new())); // three consumers that few tests need
                 all.push(("LIVE__KEY_PREFIX", format!("{}:", self.prefix)));
-                Some(&self.list)
             }
-            Service::Stats => Some(&self.stats),
-            Service::Alerter => Some(&self.alerts),
-        };
-        if let Some(database) = database {
-            all.push(("DATABASE__URL", database.url()));
+            Service::Stats | Service::Alerter => {}
+        }
+        if service != Service::CommandApi {
+            all.push(("DATABASE__URL", self.database(service).url()));
             all.push(("HISTORY__URL", reader));
         }
         all.into_iter().map(|(key, value)| (format!("FACTLINE__{key}"), value)).collect()

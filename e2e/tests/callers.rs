@@ -93,7 +93,7 @@ async fn h28_whoever_hangs_up_at_the_end_may_come_again_and_has_one_effect() {
 async fn h28_what_is_in_its_lane_is_decided_without_its_caller_and_the_key_gives_the_answer() {
     let system = System::create("hang_up_end").await;
     let api = system.start_as(Service::CommandApi, "api", &[PATIENT]).await;
-    let (client, pool) = (api.client(), system.log_database().pool().await);
+    let (client, pool) = (api.client(), system.database(Service::CommandApi).pool().await);
     add(&client, "a").await;
     let (path, sale) = ("/inventory/a/sales", json!({"quantity": 2}));
     let holding = hold_heads(&pool).await;
@@ -116,7 +116,7 @@ async fn h28_what_is_in_its_lane_is_decided_without_its_caller_and_the_key_gives
 async fn h28_a_list_whose_caller_hangs_up_is_done_as_far_as_it_came_and_the_rest_when_repeated() {
     let system = System::create("hang_up_list").await;
     let api = system.start_as(Service::CommandApi, "api", &[PATIENT]).await;
-    let (client, pool) = (api.client(), system.log_database().pool().await);
+    let (client, pool) = (api.client(), system.database(Service::CommandApi).pool().await);
     let skus = ["a", "b", "c"];
     for sku in skus {
         add(&client, sku).await;

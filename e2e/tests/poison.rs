@@ -29,7 +29,10 @@ async fn d04_a_stored_event_that_does_not_decode_parks_its_stream_and_no_other()
     // Version 2 of "bad" becomes bytes that no schema reads, before anything is relayed.
     let spoil = "update log.events set payload = '\\xffffffffffffffffffffff'
                  where stream_id = 'bad' and version = 2";
-    let spoiled = sqlx::query(spoil).execute(&system.log_database().pool().await).await.unwrap();
+    let spoiled = sqlx::query(spoil)
+        .execute(&system.database(Service::CommandApi).pool().await)
+        .await
+        .unwrap();
     assert_eq!(spoiled.rows_affected(), 1);
 
     let relay = [("FACTLINE__ROLES", "relay")];
