@@ -19,6 +19,7 @@ mod machine;
 mod peers;
 mod postgres;
 mod project;
+mod rebuild;
 mod relay;
 mod report;
 mod surroundings;
@@ -62,6 +63,8 @@ enum Bench {
     Relay(Args),
     /// A backlog from Kafka into views, beside consuming alone and bare upserts
     Project(Args),
+    /// A view built anew beside the live one from the log, beside COPY of as many rows
+    Rebuild(Args),
     /// From a command that is due to its effect in a view, beside the bare way through the same parts
     E2e(Args),
     /// The server that echoes: the bench starts it by itself
@@ -128,6 +131,7 @@ fn run(bench: &Bench) -> Result<(), Failure> {
             Bench::Peers(args) => finish(args, peers::run(args, &Surroundings::find()?).await?),
             Bench::Relay(args) => finish(args, relay::run(args, &Surroundings::find()?).await?),
             Bench::Project(args) => finish(args, project::run(args, &Surroundings::find()?).await?),
+            Bench::Rebuild(args) => finish(args, rebuild::run(args, &Surroundings::find()?).await?),
             Bench::E2e(args) => finish(args, e2e::run(args, &Surroundings::find()?).await?),
             Bench::Echo { address_file } => http::echo::serve(address_file).await,
         }

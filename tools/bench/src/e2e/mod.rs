@@ -21,6 +21,7 @@ use crate::report::{Aim, Cell, Report, Round, Slot};
 use crate::surroundings::Surroundings;
 
 const BARE: &str = "bare way, one at a time";
+const ALONE: &str = "whole loop, one at a time";
 const MOST: &str = "whole loop, 256 in flight";
 const COME_AND_GO: &str = "50 % load, projectors come and go";
 /// Sales that wait for their effect at once, in the cell that finds the most.
@@ -46,7 +47,8 @@ pub(crate) async fn run(args: &Args, surroundings: &Surroundings) -> Result<Repo
         let mut bench =
             Bench { args, surroundings, serial: &mut serial, report: &mut report, round };
         bench.bare().await?;
-        let most = bench.cell(&system, MOST, Drive::Loop).await?;
+        bench.cell(&system, ALONE, Drive::Loop(1)).await?;
+        let most = bench.cell(&system, MOST, Drive::Loop(IN_FLIGHT)).await?;
         for (name, share) in SHARES {
             bench.cell(&system, name, Drive::At(most * share)).await?;
         }
@@ -65,7 +67,7 @@ fn conditions() -> Vec<String> {
          command is a sale of one unit of one of 1,000 items"
             .to_owned(),
         "a latency ends when a connection to the view's database sees the checkpoint that came with \
-         the effect; it looks every 0.2 ms. In the open loops it begins when the command was due, \
+         the effect; it looks whenever a trigger tells that one has moved. In the open loops it begins when the command was due, \
          over 64 connections; their rates are shares of what the same round found with 256 sales \
          in flight, each waiting for its own effect"
             .to_owned(),
@@ -99,6 +101,9 @@ fn ratios(report: &mut Report) {
         Aim::AtMost { floor: 5.0, goal: 3.0 },
         |round| of(round, "50 % load", p99),
     );
+    report.ratio("G8 idle", "p50 of one at a time / p50 of the bare way", Aim::None, |round| {
+        of(round, ALONE, p50)
+    });
     report.ratio("G8 10 %", "p50 at 10 % load / p50 of the bare way", Aim::None, |round| {
         of(round, "10 % load", p50)
     });
@@ -115,8 +120,8 @@ fn ratios(report: &mut Report) {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Drive {
-    /// Each sale follows the effect of the one before.
-    Loop,
+    /// So many at once; each sale follows the effect of the one before.
+    Loop(usize),
     /// So many a second.
     At(f64),
     /// The same, while projectors come and go.
@@ -171,13 +176,16 @@ impl Bench<'_> {
         let meter = Meter::new(parts.into_iter().chain(self.surroundings.kafka()).collect());
         let (watcher, looking) = Watcher::start(system.list_url.clone());
         let gauge = Gauge::new();
-        let connections = if drive == Drive::Loop { IN_FLIGHT } else { CONNECTIONS };
+        let connections = match drive {
+            Drive::Loop(in_flight) => in_flight,
+            Drive::At(_) | Drive::AtWithRebalances(_) => CONNECTIONS,
+        };
         let mut clients = Vec::new();
         for seed in (0_u64..).take(connections) {
             clients.push(Client::open(system.api.address, &system.numbers, seed, 201).await?);
         }
         let measured = match drive {
-            Drive::Loop => {
+            Drive::Loop(_) => {
                 let workers = clients.into_iter();
                 let workers = workers.map(|client| follow(client, watcher.clone(), gauge.notes()));
                 bench_load::measure(&gauge, pace, &meter, workers, async || {}).await?

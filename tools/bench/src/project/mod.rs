@@ -2,9 +2,9 @@
 //!
 //! Each round has a topic of its own that the relay has filled; each cell a database of its own.
 
-mod ours;
+pub(crate) mod ours;
 mod raw;
-mod views;
+pub(crate) mod views;
 
 use std::sync::Arc;
 

@@ -44,6 +44,8 @@ pub(crate) enum Name {
     Relay,
     /// A backlog from Kafka into views, beside consuming alone and bare upserts
     Project,
+    /// A view built anew beside the live one from the log, beside COPY of as many rows
+    Rebuild,
     /// From a command that is due to its effect in a view, beside the bare way through the same parts
     E2e,
 }
@@ -57,6 +59,7 @@ impl Name {
             Name::Peers => "peers",
             Name::Relay => "relay",
             Name::Project => "project",
+            Name::Rebuild => "rebuild",
             Name::E2e => "e2e",
         }
     }
@@ -87,7 +90,7 @@ async fn build(
 ) -> Result<Vec<Built>, Failure> {
     let mut ours = vec!["build", "--release", "-p", "bench"];
     match name {
-        Name::Append | Name::Peers | Name::Relay | Name::Project => {}
+        Name::Append | Name::Peers | Name::Relay | Name::Project | Name::Rebuild => {}
         Name::Http => ours.extend(["-p", "command-api"]),
         Name::E2e => ours.extend(["-p", "command-api", "-p", "projector-list"]),
     }
