@@ -46,29 +46,29 @@ impl<'de> Deserialize<'de> for Unscaled {
 
 /// Logical types as an event's struct sees them: plain bytes, numbers and texts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct ParcelPriced {
-    price: Unscaled,
+struct ParcelWeightd {
+    weight: Unscaled,
     at_ms: i64,
     label: String,
 }
 
-impl Sample for ParcelPriced {
+impl Sample for ParcelWeightd {
     fn sample() -> Self {
         let label = "0191a1de-0000-7000-8000-000000000001".to_owned();
-        Self { price: Unscaled(vec![0x7f, 0xff]), at_ms: 1_291_204_800_000, label }
+        Self { weight: Unscaled(vec![0x7f, 0xff]), at_ms: 1_291_204_800_000, label }
     }
 }
 
 #[derive(Debug, Clone, PartialEq)]
 enum ParcelEvent {
     Counted(ParcelsCounted),
-    Priced(ParcelPriced),
+    Weightd(ParcelWeightd),
 }
 
 const COUNTED: &str = r#"{"type":"record","name":"ParcelsCounted","namespace":"factline.parcel",
     "fields":[{"name":"weights_grams","type":{"type":"array","items":"long"}}]}"#;
-const PRICED: &str = r#"{"type":"record","name":"ParcelPriced","namespace":"factline.parcel","fields":[
-    {"name":"price","type":{"type":"bytes","logicalType":"decimal","precision":5,"scale":2}},
+const PRICED: &str = r#"{"type":"record","name":"ParcelWeightd","namespace":"factline.parcel","fields":[
+    {"name":"weight","type":{"type":"bytes","logicalType":"decimal","precision":5,"scale":2}},
     {"name":"at_ms","type":{"type":"long","logicalType":"timestamp-millis"}},
     {"name":"label","type":{"type":"string","logicalType":"uuid"}}]}"#;
 
@@ -76,29 +76,29 @@ impl DomainEvent for ParcelEvent {
     const KIND: &'static str = "parcel";
     const SCHEMAS: &'static [EventSchema] = &[
         EventSchema { name: "ParcelsCounted", file: "parcel/parcels_counted.v1", json: COUNTED },
-        EventSchema { name: "ParcelPriced", file: "parcel/parcel_priced.v1", json: PRICED },
+        EventSchema { name: "ParcelWeightd", file: "parcel/parcel_weightd.v1", json: PRICED },
     ];
     fn schema_index(&self) -> usize {
         match self {
             Self::Counted(_) => 0,
-            Self::Priced(_) => 1,
+            Self::Weightd(_) => 1,
         }
     }
     fn write<W: WriteData>(&self, writer: W) -> Result<W::Ok, W::Error> {
         match self {
             Self::Counted(data) => writer.write(data),
-            Self::Priced(data) => writer.write(data),
+            Self::Weightd(data) => writer.write(data),
         }
     }
     fn read<R: ReadData>(schema_index: usize, reader: R) -> Result<Self, R::Error> {
         match schema_index {
             0 => reader.read().map(Self::Counted),
-            1 => reader.read().map(Self::Priced),
+            1 => reader.read().map(Self::Weightd),
             _ => Err(reader.unknown()),
         }
     }
     fn samples() -> Vec<Self> {
-        vec![Self::Counted(ParcelsCounted::sample()), Self::Priced(ParcelPriced::sample())]
+        vec![Self::Counted(ParcelsCounted::sample()), Self::Weightd(ParcelWeightd::sample())]
     }
 }
 
@@ -156,7 +156,7 @@ const YEAR_2010: &[u8] = b"\x80\xb8\xed\x9c\x94\x4b";
 #[test]
 fn v18_a_decimal_a_timestamp_and_a_uuid_within_their_range_are_read() {
     let datum = [b"\x04\x7f\xff", YEAR_2010, LABEL].concat();
-    assert_eq!(decode(PRICED, &datum).unwrap(), ParcelEvent::Priced(ParcelPriced::sample()));
+    assert_eq!(decode(PRICED, &datum).unwrap(), ParcelEvent::Weightd(ParcelWeightd::sample()));
 }
 
 #[test]

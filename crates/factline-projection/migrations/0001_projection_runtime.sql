@@ -109,6 +109,21 @@ create table projection.operator_acts (
 );
 create index operator_acts_asked on projection.operator_acts (projection, id) where state = 'asked';
 
+-- Where operators let a projection begin: the events behind `was` up to `after` have no effect in it.
+-- Rows are never deleted: this is the audit trail, and tells a left-out event from a fork.
+create table projection.beginnings (
+    id         bigint      generated always as identity primary key,
+    begun_at   timestamptz not null default now(),
+    who        text        not null check (who <> ''),
+    reason     text        not null check (reason <> ''),
+    projection text        not null,
+    topic      text        not null,
+    partition  int         not null,
+    was        bigint      not null,
+    after      bigint      not null check (after >= was)
+);
+create index beginnings_by_place on projection.beginnings (projection, topic, partition);
+
 -- Rebuilds of views: who asked for which and why, and what became of it. A process of the projector
 -- carries out what is asked; rows are never deleted by it, so this is the audit trail.
 create table projection.rebuilds (

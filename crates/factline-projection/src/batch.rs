@@ -145,6 +145,11 @@ impl<E: DomainEvent> Job<E> {
         self.intakes.iter().map(|intake| intake.incoming.len()).sum()
     }
 
+    /// The position that a partition was thought to be at.
+    pub(crate) fn expected(&self, id: &PartitionId) -> Option<Position> {
+        self.intakes.iter().find(|intake| intake.id == *id).map(|intake| intake.expected)
+    }
+
     /// Under which assignment each of its partitions was held when its records were taken.
     pub(crate) fn assignments(&self) -> HashMap<PartitionId, u64> {
         self.intakes.iter().map(|intake| (intake.id.clone(), intake.epoch)).collect()

@@ -17,7 +17,8 @@ const KNOWN: &str = "
     select event_id from projection.processed_events
     where projection = $1 and event_id = any($2)";
 
-/// A parked event is known by its row: it has had no effect yet, but it is no fork either.
+/// A parked event is known by its row: it has had no effect yet, but it is no fork either. Nor is one
+/// that an operator has left out.
 const UNKNOWN_REPEAT: &str = "
     select r.topic, r.partition, r.position
     from unnest($2::uuid[], $3::text[], $4::int[], $5::bigint[])
@@ -29,6 +30,10 @@ const UNKNOWN_REPEAT: &str = "
         select from projection.parked_events q
         where q.projection = $1 and q.topic = r.topic and q.partition = r.partition
           and q.position = r.position and q.event_id = r.event_id
+    ) and not exists (
+        select from projection.beginnings b
+        where b.projection = $1 and b.topic = r.topic and b.partition = r.partition
+          and r.position > b.was and r.position <= b.after
     )
     order by r.topic, r.partition, r.position
     limit 1";

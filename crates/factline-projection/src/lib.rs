@@ -16,6 +16,7 @@
 pub mod acts;
 mod attempt;
 mod batch;
+pub mod beginnings;
 mod book;
 mod broken;
 mod checkpoint;

@@ -3,7 +3,7 @@
 //! In flow the addresses of the log, of Kafka and of every service; out flow answers for a person,
 //! or with `--json` for a program. Nothing is
 //! changed, except by a verb that says so: `schemas push --apply`, `dlq retry --yes`, `dlq skip`,
-//! and those of `projection` that begin or end a rebuild.
+//! `relay reset --yes`, and those of `projection` that begin or end a rebuild or say where to begin.
 
 mod dlq;
 mod events;

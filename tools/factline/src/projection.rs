@@ -1,6 +1,7 @@
 //! `factline projection`: which views there are, and rebuilding one beside itself. The program asks, in the
 //! projector's database, and a process of the projector builds; the rows stay there and tell who did what.
 
+mod begin;
 mod show;
 
 use std::io::Write;
@@ -48,6 +49,9 @@ pub(crate) enum Verb {
     Rollback(Begun),
     /// Drop the table that the last switch has kept
     DropPrevious(Asking),
+    /// Go on behind events that shall have no effect: past a gap that nothing can fill, or from now on
+    /// only; a dry run without --yes
+    BeginAt(begin::BeginAt),
 }
 
 /// What must be said about a rebuild.
@@ -94,6 +98,7 @@ pub(crate) async fn run(verb: &Verb, sources: &Sources) -> Result<bool, Failure>
         }
         Verb::Cancel(asking) => say(asking, Wish::Cancel, sources).await,
         Verb::DropPrevious(asking) => say(asking, Wish::DropPrevious, sources).await,
+        Verb::BeginAt(asked) => begin::run(asked, sources).await,
     }
 }
 

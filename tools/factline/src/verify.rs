@@ -65,6 +65,8 @@ struct ProjectionVerdict {
     projection: String,
     processed: usize,
     parked: usize,
+    /// Events that an operator has left out.
+    left_out: i64,
 }
 
 /// Compares and shows; whether everything is equal.
@@ -154,6 +156,7 @@ impl From<&Seen> for ProjectionVerdict {
             projection: seen.projection.clone(),
             processed: seen.processed.len(),
             parked: seen.parked.len(),
+            left_out: seen.left_out.iter().map(|(_, was, after)| after - was).sum(),
         }
     }
 }
@@ -166,8 +169,11 @@ fn show(verdict: &Verdict) {
         );
     }
     for one in &verdict.projections {
-        let ProjectionVerdict { service, projection, processed, parked } = one;
-        println!("{projection} ({service}): {processed} events processed, {parked} parked");
+        let ProjectionVerdict { service, projection, processed, parked, left_out } = one;
+        let left_out = if *left_out > 0 { format!(", {left_out} left out") } else { String::new() };
+        println!(
+            "{projection} ({service}): {processed} events processed, {parked} parked{left_out}"
+        );
     }
     verdict.differences.iter().for_each(|difference| println!("differs: {difference}"));
     println!("{}", if verdict.equal { "equal" } else { "not equal" });

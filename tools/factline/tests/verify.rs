@@ -188,3 +188,30 @@ async fn d03_a_cursor_ahead_or_behind_is_found_and_an_operator_puts_it_right() {
     assert_eq!(code, Some(0), "{told}");
     world.assert_equal().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_projection_begins_where_it_is_told_and_what_was_left_out_is_no_difference() {
+    let world = World::create("cli_begin").await;
+    let begin = async |place: &[&str]| {
+        let asked = ["projection", "begin-at", "parcels", "--topic", &world.topic];
+        let why = ["--service", "alerter", "--by", "ada", "--reason", "the past is told already"];
+        world.run(&[&asked[..], place, &why].concat()).await
+    };
+    let (code, told) = begin(&["--partition", "0", "--after", "2"]).await;
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("2 events would be left out") && told.contains("nothing was"), "{told}");
+    world.assert_equal().await; // no projection has a checkpoint here, so none is missed
+
+    let (code, told) = begin(&["--partition", "0", "--after", "4", "--yes"]).await;
+    assert_eq!(code, Some(2), "the log has no such position: {told}");
+    let (code, told) = begin(&["--end", "--yes"]).await;
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("goes on behind 3; 3 events are left out"), "{told}");
+    let (code, told) = world.run(&["verify"]).await;
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("0 events processed, 0 parked, 3 left out"), "{told}");
+
+    let (code, told) = begin(&["--partition", "0", "--after", "1", "--yes"]).await;
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("rebuild"), "{told}");
+}

@@ -2,7 +2,10 @@
 
 use crate::support::{PARTITIONS, Parcels, SOON, World};
 use factline_core::partition_for;
-use factline_projection::{Condition, FoldedView};
+use factline_projection::{
+    Condition, FoldedView,
+    beginnings::{self, Begun, NewBeginning},
+};
 use factline_testkit::{
     eventually,
     parcels::{packed, sent},
@@ -224,5 +227,45 @@ async fn what_a_crash_of_the_views_server_takes_back_comes_again_from_kafka_alon
     assert_eq!(world.processed().await, 7);
     assert_eq!(world.parked().await, []);
     projector.becomes("running", |s| s.condition == Condition::Running).await;
+    projector.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_lets_a_partition_begin_behind_a_gap_that_nobody_can_fill() {
+    let world = World::create("begin").await;
+    let mut parts = world.parts(FoldedView::<Parcels>::new(), World::settings());
+    parts.history = None;
+    let projector = world.run(parts);
+    let events: Vec<_> = (1..=4).map(|weight| world.record("a", packed(weight))).collect();
+    world.send(&[events[0].clone(), events[2].clone()]).await;
+    projector.becomes("stopped", |s| s.condition == Condition::Stopped).await;
+
+    let place = &events[1].envelope;
+    let beginning = |after| NewBeginning {
+        who: "ada",
+        reason: "the log of that day is lost",
+        projection: "parcels",
+        topic: &world.topic,
+        partition: place.partition,
+        partitions: PARTITIONS,
+        after,
+    };
+    let begun = beginnings::begin(&world.pool, &beginning(2)).await.unwrap();
+    assert_eq!(begun, Begun::From { was: 1 });
+    let earlier = beginnings::begin(&world.pool, &beginning(0)).await.unwrap();
+    assert!(matches!(earlier, Begun::Passed { .. }), "what had its effect is not done again");
+    projector.becomes("running", |s| s.condition == Condition::Running).await;
+    assert_eq!(world.weight("a").await, Some(4), "1 and 3");
+
+    world.send(&events[1..]).await; // the relay goes back to its cursor
+    world.caught_up(&projector).await;
+    assert_eq!(world.weight("a").await, Some(8), "the second is no fork, and has no effect");
+    assert_eq!(world.processed().await, 3);
+    let recorded: (String, String, i64, i64) =
+        sqlx::query_as("select who, reason, was, after from projection.beginnings")
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
+    assert_eq!(recorded, ("ada".into(), "the log of that day is lost".into(), 1, 2));
     projector.stop().await;
 }
