@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::{
     ApplyError, Poisoned, Projection,
-    batch::{Job, Standstill},
+    batch::Job,
     checkpoint::{self, Checkpoint},
     failure::{Class, class_of},
     settings::ms,
@@ -49,9 +49,6 @@ pub(crate) async fn run<P: Projection>(
     job: &mut Job<P::Event>,
 ) -> Finished {
     job.open(&shared.reader, shared.history.as_deref()).await;
-    if let Some(moved) = moved_over_a_gap(shared, job).await {
-        return moved;
-    }
     if job.batch.is_empty() {
         return Finished::Nothing;
     }
@@ -144,28 +141,6 @@ fn condemn<E>(job: &mut Job<E>, code: &'static str, detail: String) -> Option<Fi
         return None;
     }
     Some(Finished::Failed(Class::Unknown, detail))
-}
-
-/// A partition that stands at a gap writes nothing, so no compare-and-set tells it that an operator
-/// has let it begin behind the gap: it looks.
-async fn moved_over_a_gap<P: Projection>(
-    shared: &Shared<P>,
-    job: &Job<P::Event>,
-) -> Option<Finished> {
-    let at_gap = |(id, why): &(PartitionId, Standstill)| {
-        matches!(why, Standstill::Gap(_)).then(|| id.clone())
-    };
-    let ids: Vec<_> = job.standstills.iter().filter_map(at_gap).collect();
-    if ids.is_empty() {
-        return None;
-    }
-    match checkpoint::read(&shared.database, shared.name(), ids.into_iter()).await {
-        Ok(mut found) => {
-            found.retain(|one| job.expected(&one.id).is_some_and(|at| at != one.position));
-            (!found.is_empty()).then_some(Finished::Refused(found))
-        }
-        Err(error) => Some(Finished::Failed(class_of(&error), error.to_string())),
-    }
 }
 
 async fn refused<P: Projection>(shared: &Shared<P>, job: &Job<P::Event>) -> Finished {

@@ -87,6 +87,9 @@ pub(crate) struct Job<E> {
     at: usize,
     pub(crate) batch: Batch<E>,
     pub(crate) standstills: Vec<(PartitionId, Standstill)>,
+    /// Partitions, each under its assignment, of which the log has no more than what was found, and the
+    /// losses that this makes up for.
+    pub(crate) made_up: Vec<(PartitionId, u64, u32)>,
     /// Events of the batch that turned out to be poison, by index.
     pub(crate) poisoned: Vec<Poisoned>,
     /// Ids of the batch may be known already: look before applying.
@@ -109,6 +112,7 @@ impl<E: DomainEvent> Job<E> {
                 foreign: Vec::new(),
             },
             standstills: Vec::new(),
+            made_up: Vec::new(),
             poisoned: Vec::new(),
             check_ids: false,
             refilled: 0,
@@ -143,11 +147,6 @@ impl<E: DomainEvent> Job<E> {
     #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
         self.intakes.iter().map(|intake| intake.incoming.len()).sum()
-    }
-
-    /// The position that a partition was thought to be at.
-    pub(crate) fn expected(&self, id: &PartitionId) -> Option<Position> {
-        self.intakes.iter().find(|intake| intake.id == *id).map(|intake| intake.expected)
     }
 
     /// Under which assignment each of its partitions was held when its records were taken.

@@ -200,6 +200,7 @@ impl<P: Projection> Coordinator<P> {
             )
             .increment(1);
             self.consumer.handle().restart(id.clone(), *epoch, StartAt::Beginning);
+            self.order(id, Order::Lost { id: id.clone(), epoch: *epoch });
         }
     }
 

@@ -16,7 +16,15 @@ use crate::partition::{Budget, Hold, Incoming, Intake, Partition};
 pub(crate) enum Order {
     Assign(Vec<Partition>),
     Records(Delivery),
-    Revoke { ids: Vec<PartitionId>, reply: oneshot::Sender<Vec<Progress>> },
+    /// The partition's next offset was gone from the topic.
+    Lost {
+        id: PartitionId,
+        epoch: u64,
+    },
+    Revoke {
+        ids: Vec<PartitionId>,
+        reply: oneshot::Sender<Vec<Progress>>,
+    },
     Stop,
 }
 
@@ -49,6 +57,11 @@ impl Desk {
                 // Records of an assignment that has ended come again to its next owner.
                 if let Some(partition) = self.held(&delivery.id, delivery.epoch) {
                     partition.accept(delivery.pass, delivery.records);
+                }
+            }
+            Order::Lost { id, epoch } => {
+                if let Some(partition) = self.held(&id, epoch) {
+                    partition.losses += 1;
                 }
             }
             Order::Revoke { ids, reply } => {
@@ -128,6 +141,11 @@ impl Desk {
                 partition.give_back(incoming);
             }
         }
+    }
+
+    /// Every partition.
+    pub(crate) fn ids(&self) -> Vec<PartitionId> {
+        self.partitions.keys().cloned().collect()
     }
 
     /// The partition, when it is still held under this assignment.

@@ -62,6 +62,8 @@ pub(crate) struct Intake {
     pub(crate) incoming: VecDeque<Incoming>,
     /// Read so many events from the log first: they are missing.
     pub(crate) refill: Option<i64>,
+    /// There may be fewer, or none: then so many losses of the partition are made up for.
+    pub(crate) open_end: Option<u32>,
 }
 
 /// What is left of a batch's limits.
@@ -87,6 +89,10 @@ pub(crate) struct Partition {
     pub(crate) queue: VecDeque<Incoming>,
     /// The highest position that was dropped because it ran ahead.
     pub(crate) ran_ahead: Position,
+    /// How often its next offset was gone from the topic. What was behind it only the log knows.
+    pub(crate) losses: u32,
+    /// Of these, how many the log has been asked about, up to its end.
+    pub(crate) made_up: u32,
     /// How often it has begun again. Records that were fetched before are not taken: among them may
     /// be repeats and foreign records whose offsets are behind events that must come once more.
     pass: u32,
@@ -116,6 +122,8 @@ impl Partition {
             backlog: Arc::clone(&assigned.backlog),
             queue: VecDeque::new(),
             ran_ahead: Position::ZERO,
+            losses: 0,
+            made_up: 0,
             pass: 0,
         }
     }
@@ -139,6 +147,12 @@ impl Partition {
             return None;
         }
         let mut intake = self.empty_intake();
+        if self.losses > self.made_up {
+            // Before any offset is passed: the next owner would not know that there was a loss.
+            intake.open_end = Some(self.losses);
+            intake.refill = i64::try_from(std::mem::take(&mut budget.records)).ok();
+            return Some(intake);
+        }
         let mut running = self.applied;
         let mut at_gap = false;
         while !budget.is_spent() {
@@ -187,6 +201,7 @@ impl Partition {
             expected: self.applied,
             incoming: VecDeque::new(),
             refill: None,
+            open_end: None,
         }
     }
 

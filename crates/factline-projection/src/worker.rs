@@ -15,21 +15,26 @@ use std::{
 
 use factline_kafka::{ConsumerHandle, StartAt};
 use sqlx::PgConnection;
-use tokio::{sync::mpsc::UnboundedReceiver, time::sleep_until};
-use tracing::warn;
+use tokio::{
+    sync::mpsc::UnboundedReceiver,
+    time::{sleep_until, timeout},
+};
+use tracing::{debug, warn};
 
 use crate::{
     Projection,
     attempt::{self, Finished},
     batch::Job,
+    checkpoint,
     desk::Order,
     meters,
+    settings::ms,
     shared::Shared,
     status::Cause,
     transaction::Settled,
 };
 
-use self::core::WorkerCore;
+use self::core::{Outcome, WorkerCore};
 
 /// How long a transaction may go on when its partitions are asked for. The coordinator allows 2 s
 /// in all.
@@ -44,7 +49,12 @@ pub(crate) struct Worker<P: Projection> {
     /// Decides; this type does what it says.
     pub(crate) core: WorkerCore,
     session: Option<PgConnection>,
+    /// When the checkpoints are looked at, should nothing be written until then.
+    look_at: Instant,
 }
+
+/// A look at a few rows that takes longer is one that fails.
+const LOOK_WITHIN: Duration = Duration::from_secs(1);
 
 impl<P: Projection> Worker<P> {
     pub(crate) fn new(
@@ -53,7 +63,8 @@ impl<P: Projection> Worker<P> {
         inbox: UnboundedReceiver<Order>,
         consumer: ConsumerHandle,
     ) -> Self {
-        Self { shared, index, inbox, consumer, core: WorkerCore::new(index), session: None }
+        let (core, look_at) = (WorkerCore::new(index), Instant::now());
+        Self { shared, index, inbox, consumer, core, session: None, look_at }
     }
 
     /// Works until told to stop. A transaction under way is finished first, or abandoned in time.
@@ -82,11 +93,35 @@ impl<P: Projection> Worker<P> {
 
     async fn wait(&mut self) {
         let due = self.core.due_at(&self.shared.settings, Instant::now());
-        let sleep = sleep_until(due.unwrap_or_else(Instant::now).into());
+        let due = due.map_or(self.look_at, |due| due.min(self.look_at));
         tokio::select! {
             order = self.inbox.recv() => self.core.desk.hear(order.unwrap_or(Order::Stop)),
-            () = sleep, if due.is_some() => {}
+            () = sleep_until(due.into()) => self.look().await,
         }
+    }
+
+    /// Looks at the checkpoints when that is due: an idle partition would not notice that its own was
+    /// moved.
+    async fn look(&mut self) {
+        if Instant::now() < self.look_at {
+            return;
+        }
+        self.look_again_later();
+        let ids = self.core.desk.ids().into_iter();
+        let reading = checkpoint::read(&self.shared.database, self.shared.name(), ids);
+        match timeout(LOOK_WITHIN, reading).await {
+            Ok(Ok(found)) => {
+                let outcome = self.core.look(found);
+                self.carry_out(outcome);
+            }
+            // Whoever needs the database says that it is away; here the next look will do.
+            Ok(Err(error)) => debug!(projection = self.shared.name(), %error, "no look"),
+            Err(_) => debug!(projection = self.shared.name(), "no look in time"),
+        }
+    }
+
+    fn look_again_later(&mut self) {
+        self.look_at = Instant::now() + ms(self.shared.settings.config_retry_ms);
     }
 
     async fn work(&mut self, mut job: Job<P::Event>) {
@@ -105,6 +140,10 @@ impl<P: Projection> Worker<P> {
             | Finished::Failed(..) => {}
         }
         let outcome = self.core.finish(job, finished, &self.shared.settings, Instant::now());
+        self.carry_out(outcome);
+    }
+
+    fn carry_out(&mut self, outcome: Outcome) {
         if !outcome.progress.is_empty() {
             self.consumer.commit(outcome.progress);
         }

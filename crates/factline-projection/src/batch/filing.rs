@@ -116,12 +116,21 @@ impl<E: DomainEvent> Job<E> {
             Ok(found) => found,
             Err(fault) => return self.stand_still(Standstill::Failed(fault)),
         };
-        let expected = self.batch.slices[self.at].expected;
+        let Some(intake) = self.intakes.get(self.at) else { return };
+        let asked = intake.refill.unwrap_or_default();
+        let all = i64::try_from(found.len()).is_ok_and(|found| found < asked);
+        if let Some(losses) = intake.open_end.filter(|_| all) {
+            self.made_up.push((intake.id.clone(), intake.epoch, losses));
+            if found.is_empty() {
+                self.at += 1;
+                return;
+            }
+        }
+        let expected = intake.expected;
         let dense =
             |(event, nth): (&StoredEvent, i64)| event.envelope.position.0 == expected.0 + nth;
         if found.is_empty() || !found.iter().zip(1..).all(dense) {
-            let missing = self.intakes.get(self.at).and_then(|one| one.refill).unwrap_or_default();
-            let gap = format!("{missing} events after position {expected} are missing; {why}");
+            let gap = format!("{asked} events after position {expected} are missing; {why}");
             return self.stand_still(Standstill::Gap(gap));
         }
         for stored in found {

@@ -21,6 +21,8 @@ fn partition(applied: i64) -> Partition {
         backlog: Backlog::detached(),
         queue: VecDeque::new(),
         ran_ahead: Position::ZERO,
+        losses: 0,
+        made_up: 0,
         pass: 0,
     }
 }

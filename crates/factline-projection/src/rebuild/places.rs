@@ -99,6 +99,7 @@ pub(super) fn intakes(places: &[Place], mut budget: i64) -> Vec<Intake> {
             expected: Position(place.position),
             incoming: std::collections::VecDeque::new(),
             refill: Some(events),
+            open_end: None,
         });
     }
     intakes

@@ -91,10 +91,9 @@ impl Outside {
         }
     }
 
-    /// The last position that a partition can have by now: one event is left for the healed world.
+    /// The last position that a partition can have.
     pub(super) fn end_of_log(&self, partition: usize) -> i64 {
-        let all = i64::try_from(self.history.partitions[partition].len()).unwrap();
-        if self.healed { all } else { (all - 1).max(0) }
+        i64::try_from(self.history.partitions[partition].len()).unwrap()
     }
 
     pub(super) fn nature(&self, partition: usize, position: i64) -> Nature {

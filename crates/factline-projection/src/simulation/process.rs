@@ -94,6 +94,9 @@ impl Process {
             if holding.next < lane.oldest {
                 holding.next = lane.oldest; // as after `OffsetLost`
                 outside.tally.count(Happening::RetentionPassedAnOffset, 1);
+                let (id, epoch) = (partition_id(*partition), holding.epoch);
+                let worker = *partition % self.workers.len();
+                self.workers[worker].inbox.push_back(Order::Lost { id, epoch });
             }
             let end = lane.topic.len().min(holding.next + most);
             let record = |offset| lane.record(outside.history, *partition, offset);

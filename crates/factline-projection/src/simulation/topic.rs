@@ -148,8 +148,7 @@ pub(super) fn drift(outside: &mut Outside, partition: usize) {
     }
 }
 
-/// Retention removes the topic's oldest records, read or not. When nothing is left behind them, only
-/// the partition's next event tells that they are missing.
+/// Retention removes the topic's oldest records, read or not, often all of them.
 pub(super) fn expire(outside: &mut Outside, partition: usize) {
     let lane = &outside.lanes[partition];
     let left = lane.topic.len() - lane.oldest;

@@ -98,7 +98,7 @@ impl Worker {
         let waiting = self.core.desk.waiting();
         let Some(mut job) = self.core.next_job(&outside.settings, outside.now) else {
             self.count_dropped(outside, waiting, 0);
-            return Outcome::default();
+            return self.look(outside);
         };
         self.count_dropped(outside, waiting, job.waiting());
         while answer(outside, &mut job) {
@@ -114,6 +114,16 @@ impl Worker {
         outside.say(|| format!("worker {}: takes {}", self.id, spell(&job)));
         self.phase = Phase::InHand(job);
         Outcome::default()
+    }
+
+    /// With nothing to do it looks where its checkpoints are, now and then.
+    fn look(&mut self, outside: &mut Outside) -> Outcome {
+        if !outside.chance(30) {
+            return Outcome::default();
+        }
+        let ids = self.core.desk.ids().into_iter();
+        let found = ids.map(|id| outside.database.checkpoint(index_of(id.partition)));
+        self.core.look(found.collect())
     }
 
     fn count_dropped(&self, outside: &mut Outside, waiting: usize, taken: usize) {

@@ -15,7 +15,7 @@ use crate::{park::StreamName, testing::TOPIC};
 /// Long enough for an event to go the whole way several times.
 const STEPS: usize = 300;
 /// The rounds that a healed world may take: the longest way is one event at a time.
-const ROUNDS: usize = 400;
+const ROUNDS: usize = 800;
 const PROCESSES: usize = 2;
 
 /// See the module.

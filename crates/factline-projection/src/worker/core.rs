@@ -87,6 +87,14 @@ impl WorkerCore {
         due.into_iter().flatten().filter(|at| *at > now).min()
     }
 
+    /// Takes in where the checkpoints stand. While nothing is written no compare-and-set tells that a
+    /// crash of the server has taken one back, or that an operator has moved it.
+    pub(crate) fn look(&mut self, checkpoints: Vec<Checkpoint>) -> Outcome {
+        let mut outcome = Outcome::default();
+        self.reload(checkpoints, &mut outcome);
+        outcome
+    }
+
     /// A job that was dropped in the middle: whatever it did is rolled back.
     pub(crate) fn abandon<E: DomainEvent>(&mut self, job: Job<E>) {
         self.give_back(job);
@@ -107,6 +115,13 @@ impl WorkerCore {
     ) -> Outcome {
         let mut outcome = Outcome::default();
         let standstills = std::mem::take(&mut job.standstills);
+        if matches!(finished, Finished::Settled(_) | Finished::Nothing) {
+            for (id, epoch, losses) in &job.made_up {
+                if let Some(partition) = self.desk.held(id, *epoch) {
+                    partition.made_up = *losses;
+                }
+            }
+        }
         if matches!(finished, Finished::Settled(_)) {
             self.settle(job, &mut outcome);
         } else {
