@@ -61,7 +61,7 @@ async fn a_parked_stream_is_listed_shown_retried_drained_and_then_everything_is_
     let of = |key: &str| events.iter().map(|event| event[key].clone()).collect::<Vec<_>>();
     assert_eq!(of("version"), [2, 3]);
     assert_eq!(of("code"), ["constraint_violation", "stream_parked"]);
-    assert_eq!(events[0]["data"]["quantity"], 1, "{}", events[0]);
+    assert_eq!(events[0]["payload"]["quantity"], 1, "{}", events[0]);
 
     let tried = operator.run(&["dlq", "retry", "bad"]).await;
     assert_eq!(tried.code, Some(1), "{tried:?}");
