@@ -138,3 +138,48 @@ async fn a_projector_frozen_past_its_session_with_a_batch_in_hand_changes_nothin
     let totals = totals_after(&heir, 21).await;
     assert_eq!((&totals["units_sold"], &totals["revenue_cents"]), (&json!(42), &json!(4_200)));
 }
+
+/// Starts and kills a process three times, each time when it has come to a failpoint.
+async fn die_thrice(system: &System, failpoint: &str) {
+    for life in 1..=3 {
+        let name = format!("{failpoint}-{life}");
+        let armed = [("FACTLINE_FAILPOINT", failpoint)];
+        let mut doomed = system.start_as(Service::Alerter, &name, &armed).await;
+        doomed.reached(failpoint).await;
+        doomed.kill();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_ends_three_processes_is_parked_undecoded_and_so_is_an_act_refused() {
+    let system = System::create("lethal").await;
+    let api = system.start(Service::CommandApi).await;
+    add(&api.client(), "lethal", 10).await;
+    die_thrice(&system, "projector_with_batch").await;
+
+    add(&api.client(), "harmless", 10).await;
+    let fourth = system.start_as(Service::Alerter, "fourth", &[]).await;
+    let operator = system.operator(&[(Service::Alerter, &fourth)]);
+    let parked = eventually_ok(SOON, "the event is parked", async || {
+        operator.ask(&["dlq", "list"]).await.pop().ok_or("nothing is parked")
+    })
+    .await;
+    assert_eq!((&parked["code"], &parked["first_stream"]), (&json!("lethal"), &json!("lethal")));
+    assert_eq!((&parked["streams"], &parked["events"]), (&json!(1), &json!(1)));
+    eventually(SOON, "the other stream flows", async || {
+        fourth.counter("factline_projection_events_total").await >= 2.0
+    })
+    .await;
+    assert_eq!(fourth.stop().await, 0);
+
+    let retry = ["dlq", "retry", "lethal", "--yes", "--reason", "mended", "--wait-seconds", "120"];
+    let lives = async {
+        die_thrice(&system, "operator_in_act").await;
+        system.start_as(Service::Alerter, "last", &[]).await
+    };
+    let (refused, _last) = tokio::join!(operator.run(&retry), lives);
+    assert!(refused.code == Some(1) && refused.text.contains("3 processes ended"), "{refused:?}");
+    let done = operator.run(&retry).await;
+    assert_eq!(done.code, Some(0), "it was chance: {done:?}");
+    assert_eq!(operator.run(&["dlq", "list"]).await.text.trim(), "nothing is parked");
+}

@@ -16,6 +16,17 @@ create table projection.checkpoints (
 ) with (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
 -- Few rows, each updated with every batch: room on the page keeps the updates heap-only.
 
+-- Batches in hand, of which nobody could tell if their process ended: the first one of an assignment, and
+-- each one after a process has ended so. A row that nobody works at says that a process did.
+create table projection.attempts (
+    projection text   not null,
+    topic      text   not null,
+    partition  int    not null,
+    position   bigint not null,                   -- the checkpoint that the batch begins at
+    attempts   int    not null,                   -- how many have begun there
+    primary key (projection, topic, partition)
+);
+
 -- Which events have had their effect. An id is inserted in the transaction of the effect. The id comes
 -- first in the key: it grows with time and compares faster than a name.
 create table projection.processed_events (
@@ -100,6 +111,7 @@ create table projection.operator_acts (
     position    bigint,                           -- of the event to skip
     reason      text,
     dry_run     boolean     not null default false,
+    attempts    int         not null default 0,   -- processes that have begun it and have not ended it
     state       text        not null default 'asked'
                             check (state in ('asked', 'done', 'refused')),
     outcome     jsonb,

@@ -14,9 +14,11 @@ use crate::{
     batch::Job,
     checkpoint::{self, Checkpoint},
     failure::{Class, class_of},
+    park::Parked,
     settings::ms,
     shared::Shared,
     transaction::{self, Setback, Settled},
+    trust,
 };
 
 /// A server that accepts no connection in this time is away.
@@ -35,10 +37,7 @@ pub(crate) enum Finished {
     /// One of several events cannot be applied, and nothing says which.
     FindPoison,
     Fork(PartitionId, factline_core::Position),
-    ParkedLimit {
-        streams: i64,
-        events: i64,
-    },
+    ParkedLimit(Parked),
     Failed(Class, String),
 }
 
@@ -48,6 +47,9 @@ pub(crate) async fn run<P: Projection>(
     session: &mut Option<PgConnection>,
     job: &mut Job<P::Event>,
 ) -> Finished {
+    if let Err(error) = mark(shared, job).await {
+        return Finished::Failed(class_of(&error), format!("marking a batch: {error}"));
+    }
     job.open(&shared.reader, shared.history.as_deref()).await;
     if job.batch.is_empty() {
         return Finished::Nothing;
@@ -67,6 +69,20 @@ pub(crate) async fn run<P: Projection>(
             None => continue, // again, without what was found out
         }
     }
+}
+
+/// Leaves the marks of a job, and takes its turn.
+async fn mark<P: Projection>(
+    shared: &Shared<P>,
+    job: &mut Job<P::Event>,
+) -> Result<(), sqlx::Error> {
+    let marks = job.marks();
+    if marks.is_empty() {
+        return Ok(());
+    }
+    let suspect = marks.iter().any(|mark| mark.attempt > 1);
+    job.turn = trust::turn(suspect).await;
+    trust::set(&shared.database, shared.name(), &marks).await
 }
 
 async fn one_transaction<P: Projection>(
@@ -130,7 +146,7 @@ pub(crate) fn judge<E>(job: &mut Job<E>, setback: Setback, panics: &mut u32) -> 
         },
         Setback::Refused => Some(Finished::Refused(Vec::new())),
         Setback::Fork(id, position) => Some(Finished::Fork(id, position)),
-        Setback::ParkedLimit { streams, events } => Some(Finished::ParkedLimit { streams, events }),
+        Setback::ParkedLimit(parked) => Some(Finished::ParkedLimit(parked)),
     }
 }
 

@@ -24,6 +24,7 @@ use crate::{
     partition::{Incoming, Intake},
     reading::Reader,
     schemas::Bad,
+    trust::{Mark, Turn},
 };
 
 /// How far one partition moves.
@@ -96,6 +97,8 @@ pub(crate) struct Job<E> {
     pub(crate) check_ids: bool,
     /// Read from the log, because Kafka did not bring them.
     pub(crate) refilled: u64,
+    /// Held until its marks are taken away.
+    pub(crate) turn: Option<Turn>,
 }
 
 impl<E: DomainEvent> Job<E> {
@@ -116,6 +119,7 @@ impl<E: DomainEvent> Job<E> {
             poisoned: Vec::new(),
             check_ids: false,
             refilled: 0,
+            turn: None,
         }
     }
 
@@ -141,6 +145,15 @@ impl<E: DomainEvent> Job<E> {
                 }
             }
         }
+    }
+
+    /// What to leave while it is in hand.
+    pub(crate) fn marks(&self) -> Vec<Mark> {
+        let mark = |intake: &Intake| {
+            let (id, position) = (intake.id.clone(), intake.expected);
+            intake.deaths.map(|deaths| Mark { id, position, attempt: deaths + 1 })
+        };
+        self.intakes.iter().filter_map(mark).collect()
     }
 
     /// How many records are not filed.

@@ -14,12 +14,15 @@ pub(crate) struct Checkpoint {
     pub(crate) next_offset: Option<i64>,
     /// Of the topic, when the row was made.
     pub(crate) partitions: i32,
+    /// How many processes have ended with the batch behind it in hand.
+    pub(crate) deaths: u32,
 }
 
 const READ: &str = "
-    select c.topic, c.partition, c.position, c.next_offset, c.partitions
+    select c.topic, c.partition, c.position, c.next_offset, c.partitions, coalesce(a.attempts, 0)
     from projection.checkpoints c
     join unnest($2::text[], $3::int[]) w (topic, partition) using (topic, partition)
+    left join projection.attempts a using (projection, topic, partition, position)
     where c.projection = $1";
 
 const MAKE: &str = "
@@ -41,7 +44,7 @@ const MOVE: &str = "
     where c.projection = $1 and c.topic = n.topic and c.partition = n.partition
       and c.position = n.expected";
 
-type Row = (String, i32, i64, Option<i64>, i32);
+type Row = (String, i32, i64, Option<i64>, i32, i32);
 
 /// Reads the checkpoints of partitions; those without one are left out.
 pub(crate) async fn read(
@@ -53,12 +56,14 @@ pub(crate) async fn read(
         ids.map(|id| (id.topic.to_string(), id.partition)).unzip();
     let rows: Vec<Row> =
         sqlx::query_as(READ).bind(projection).bind(topics).bind(partitions).fetch_all(pool).await?;
-    let checkpoint = |(topic, partition, position, next_offset, partitions): Row| Checkpoint {
-        id: PartitionId { topic: topic.into(), partition },
-        position: Position(position),
-        next_offset,
-        partitions,
-    };
+    let checkpoint =
+        |(topic, partition, position, next_offset, partitions, attempts): Row| Checkpoint {
+            id: PartitionId { topic: topic.into(), partition },
+            position: Position(position),
+            next_offset,
+            partitions,
+            deaths: u32::try_from(attempts).unwrap_or(0),
+        };
     Ok(rows.into_iter().map(checkpoint).collect())
 }
 

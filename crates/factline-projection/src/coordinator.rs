@@ -25,6 +25,7 @@ use crate::{
     partition::{Hold, Partition},
     shared::Shared,
     status::Cause,
+    trust::Trust,
 };
 
 /// How long checkpoints are asked for at an assignment: a database that comes back within it costs
@@ -146,6 +147,11 @@ impl<P: Projection> Coordinator<P> {
         }
         let mut partition = Partition::begin(epoch, assigned, checkpoint);
         partition.hold = hold;
+        if let Some(deaths @ 1..) = checkpoint.map(|one| one.deaths) {
+            let projection = self.shared.name();
+            warn!(projection, partition = %id, deaths, "processes ended with its next batch in hand");
+            partition.trust = Trust::after(deaths, self.shared.settings.batch_records);
+        }
         let next_offset = partition.next_offset;
         self.epochs.insert(id.clone(), epoch);
         self.order(&id, Order::Assign(vec![partition]));
@@ -252,7 +258,13 @@ mod tests {
     }
 
     fn checkpoint(partitions: i32) -> Checkpoint {
-        Checkpoint { id: assigned(1).id, position: Position(7), next_offset: Some(9), partitions }
+        Checkpoint {
+            id: assigned(1).id,
+            position: Position(7),
+            next_offset: Some(9),
+            partitions,
+            deaths: 0,
+        }
     }
 
     #[test]

@@ -119,8 +119,18 @@ impl Desk {
         self.turn = self.turn.wrapping_add(1);
         let mut ready: Vec<_> = self.partitions.values_mut().collect();
         ready.rotate_left(first);
-        let taking = ready.into_iter().filter_map(|one| one.take(&mut budget, now, gap_wait));
-        taking.collect()
+        let mut intakes = Vec::new();
+        for partition in ready {
+            let alone = partition.trust.is_suspect();
+            if alone && !intakes.is_empty() {
+                continue; // until it comes first
+            }
+            intakes.extend(partition.take(&mut budget, now, gap_wait));
+            if alone && !intakes.is_empty() {
+                break;
+            }
+        }
+        intakes
     }
 
     /// Puts records back in front of their partitions, where those are still held under the assignments
@@ -176,7 +186,7 @@ mod tests {
     use factline_kafka::{AssignedPartition, Backlog};
 
     use super::*;
-    use crate::testing::TOPIC;
+    use crate::{testing::TOPIC, trust::Trust};
 
     fn id() -> PartitionId {
         PartitionId { topic: TOPIC.into(), partition: 0 }
@@ -191,6 +201,39 @@ mod tests {
         let (reply, answer) = oneshot::channel();
         desk.hear(Order::Revoke { ids: vec![id()], reply });
         answer
+    }
+
+    #[test]
+    fn a_suspect_is_alone_in_its_batch_with_one_record_and_has_its_turn() {
+        let (mut desk, now) = (Desk::default(), Instant::now());
+        let budget = Budget { records: 100, bytes: 1_000_000 };
+        for number in 0..3 {
+            let id = PartitionId { topic: TOPIC.into(), partition: number };
+            let assigned = AssignedPartition { id, partitions: 3, backlog: Backlog::detached() };
+            let mut partition = Partition::begin(1, &assigned, None);
+            partition.trust = if number == 1 { Trust::after(1, 10) } else { Trust::Full };
+            partition.queue = (0..4).map(|offset| foreign(number, offset)).collect();
+            desk.hear(Order::Assign(vec![partition]));
+        }
+        let mut turn = || {
+            let taken = desk.take(budget, now, Duration::ZERO);
+            taken.iter().map(|i| (i.id.partition, i.incoming.len())).collect::<Vec<_>>()
+        };
+        assert_eq!(turn(), [(0, 4), (2, 4)]);
+        assert_eq!(turn(), [(1, 1)]);
+    }
+
+    fn foreign(partition: i32, offset: i64) -> Incoming {
+        let record = factline_kafka::Record {
+            topic: TOPIC.into(),
+            partition,
+            offset,
+            key: None,
+            value: None,
+            headers: Vec::new(),
+            timestamp_ms: None,
+        };
+        Incoming::read(record)
     }
 
     #[test]

@@ -54,6 +54,7 @@ mod table;
 mod testing;
 mod trace;
 mod transaction;
+mod trust;
 mod view;
 mod worker;
 

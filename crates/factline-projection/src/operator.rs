@@ -7,7 +7,7 @@
 //! parked. A crash leaves the act asked, and the next process does it. (A stream with more than
 //! [`retry::PAGE`] parked events takes several such transactions, each of which removes what it
 //! applied.) When an event fails again, everything is rolled back, and a second transaction records
-//! the attempt and the refusal.
+//! the attempt and the refusal. An act that several processes have ended with is refused.
 
 mod reopen;
 mod retry;
@@ -30,6 +30,7 @@ use crate::{
     patrol::{Rounds, patrol},
     settings::ms,
     shared::Shared,
+    trust::DEATHS,
 };
 use reopen::Reopener;
 
@@ -44,6 +45,17 @@ const LOOK: &str = "
 const TAKE: &str = "
     select * from projection.operator_acts where id = $1 and state = 'asked'
     for update skip locked";
+
+/// Nothing, when another process is at it, or has done it.
+const BEGIN: &str = "
+    update projection.operator_acts set attempts = attempts + 1
+    where id = (select id from projection.operator_acts where id = $1 and state = 'asked'
+                for update skip locked)
+    returning attempts";
+
+const OUTLIVED: &str = "
+    update projection.operator_acts set attempts = 0
+    where id = (select id from projection.operator_acts where id = $1 for update skip locked)";
 
 /// How events are handed to the projection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +123,22 @@ impl<P: Projection> Operator<P> {
         patrol(self, shared.name(), &shared.settings, stop).await;
     }
 
+    /// Carries an act out, unless processes have ended with it in hand.
     async fn carry_out(&mut self, id: i64) -> Result<(), String> {
+        let database = &self.shared.database;
+        let begun = sqlx::query_scalar(BEGIN).bind(id).fetch_optional(database).await;
+        let begun: Option<i32> = begun.map_err(|error| error.to_string())?;
+        let Some(attempt) = begun else { return Ok(()) };
+        if u32::try_from(attempt).is_ok_and(|attempt| attempt > DEATHS) {
+            let why = format!("{DEATHS} processes ended with it in hand");
+            return self.settle(id, &Setback::Refused(why)).await;
+        }
+        let carried_out = self.until_settled(id).await;
+        let outlived = sqlx::query(OUTLIVED).bind(id).execute(&self.shared.database).await;
+        outlived.map_err(|error| error.to_string()).and(carried_out)
+    }
+
+    async fn until_settled(&mut self, id: i64) -> Result<(), String> {
         let mut pace = Pace::Together;
         loop {
             let setback = match self.one_transaction(id, pace).await {

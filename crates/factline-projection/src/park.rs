@@ -1,13 +1,13 @@
 //! Parking: a poisoned event's stream stands still, its later events join it in order, every other
 //! stream flows. Records that are no event are kept beside.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, fmt};
 
 use factline_core::Envelope;
 use factline_kafka::{HeaderFault, HeaderName, Record, envelope_headers};
 use sqlx::PgConnection;
 
-use crate::batch::Origin;
+use crate::{ProjectionSettings, batch::Origin};
 
 /// A stream of a topic.
 pub(crate) type StreamName = (String, String);
@@ -50,7 +50,33 @@ const KEEP_FOREIGN: &str = "
 
 const COUNTS: &str = "
     select (select count(*) from projection.parked_streams where projection = $1),
-           (select count(*) from projection.parked_events where projection = $1)";
+           count(*), coalesce(sum(octet_length(record_value)), 0)::bigint
+    from projection.parked_events where projection = $1";
+
+/// How much is parked, of one projection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Parked {
+    pub(crate) streams: i64,
+    events: i64,
+    /// Of the records' values.
+    bytes: i64,
+}
+
+impl Parked {
+    /// So much that the cause cannot be single streams.
+    pub(crate) fn is_too_much(&self, settings: &ProjectionSettings) -> bool {
+        self.streams > settings.parked_streams_limit
+            || self.events > settings.parked_events_limit
+            || self.bytes > settings.parked_bytes_limit
+    }
+}
+
+impl fmt::Display for Parked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { streams, events, bytes } = self;
+        write!(f, "{streams} streams, {events} events and {bytes} bytes")
+    }
+}
 
 /// The parked streams, read inside the transaction that relies on them.
 pub(crate) async fn streams(
@@ -130,12 +156,11 @@ pub(crate) async fn keep_foreign(
     Ok(())
 }
 
-/// How many streams and events are parked now, those of this transaction included.
-pub(crate) async fn counts(
-    tx: &mut PgConnection,
-    projection: &str,
-) -> Result<(i64, i64), sqlx::Error> {
-    sqlx::query_as(COUNTS).bind(projection).fetch_one(tx).await
+/// How much is parked now, what this transaction parked included.
+pub(crate) async fn counts(tx: &mut PgConnection, projection: &str) -> Result<Parked, sqlx::Error> {
+    let counting = sqlx::query_as(COUNTS).bind(projection).fetch_one(tx);
+    let (streams, events, bytes) = counting.await?;
+    Ok(Parked { streams, events, bytes })
 }
 
 /// An event as it came, in the columns that keep it.

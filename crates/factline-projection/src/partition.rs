@@ -14,6 +14,7 @@ use factline_kafka::{
 use crate::{
     checkpoint::Checkpoint,
     classify::{Place, place},
+    trust::Trust,
 };
 
 /// A record with what its key and headers say.
@@ -64,6 +65,8 @@ pub(crate) struct Intake {
     pub(crate) refill: Option<i64>,
     /// There may be fewer, or none: then so many losses of the partition are made up for.
     pub(crate) open_end: Option<u32>,
+    /// It leaves a mark while it is in hand; so many processes have ended with what it begins with.
+    pub(crate) deaths: Option<u32>,
 }
 
 /// What is left of a batch's limits.
@@ -96,6 +99,7 @@ pub(crate) struct Partition {
     /// How often it has begun again. Records that were fetched before are not taken: among them may
     /// be repeats and foreign records whose offsets are behind events that must come once more.
     pass: u32,
+    pub(crate) trust: Trust,
 }
 
 impl Budget {
@@ -125,6 +129,7 @@ impl Partition {
             losses: 0,
             made_up: 0,
             pass: 0,
+            trust: Trust::Unproven,
         }
     }
 
@@ -145,6 +150,9 @@ impl Partition {
         // Without a budget it goes on waiting for what it waits for.
         if budget.is_spent() || self.stands_still(now) {
             return None;
+        }
+        if self.trust.is_suspect() {
+            budget.records = 1;
         }
         let mut intake = self.empty_intake();
         if self.losses > self.made_up {
@@ -202,6 +210,7 @@ impl Partition {
             incoming: VecDeque::new(),
             refill: None,
             open_end: None,
+            deaths: self.trust.deaths(),
         }
     }
 
@@ -259,6 +268,8 @@ impl Partition {
 
     /// A batch took it to here.
     pub(crate) fn settle(&mut self, applied: Position, next_offset: Option<i64>, records: usize) {
+        let moved = usize::try_from(applied.0 - self.applied.0).unwrap_or(0);
+        self.trust = self.trust.settled(moved);
         self.applied = applied;
         self.next_offset = next_offset.or(self.next_offset);
         self.attempts = 0;

@@ -31,6 +31,7 @@ use crate::{
     attempt::connect,
     failure::{Class, class_of},
     meters,
+    park::Parked,
     patrol::{Rounds, patrol},
     rebuilds::{self, Rebuild, Wish},
     shared::Shared,
@@ -90,7 +91,7 @@ impl From<transaction::Setback> for Setback {
             Of::Apply(error) => Self::of_class(error.class(), error.to_string()),
             Of::Database(error) => error.into(),
             Of::Refused => Self::Wait("another process has moved it".into()),
-            Of::ParkedLimit { streams, events } => Self::too_much_parked(streams, events),
+            Of::ParkedLimit(parked) => Self::too_much(parked),
             Of::Fork(..) | Of::SeenBefore => Self::Failed("the log's events do not fit".into()),
         }
     }
@@ -104,10 +105,8 @@ impl Setback {
         }
     }
 
-    fn too_much_parked(streams: i64, events: i64) -> Self {
-        Self::Failed(format!(
-            "{streams} streams and {events} events would be parked: over the limit"
-        ))
+    fn too_much(parked: Parked) -> Self {
+        Self::Failed(format!("{parked} would be parked: over the limit"))
     }
 }
 

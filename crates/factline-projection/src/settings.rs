@@ -27,6 +27,8 @@ pub struct ProjectionSettings {
     pub parked_streams_limit: i64,
     /// The projection stops at this many parked events.
     pub parked_events_limit: i64,
+    /// The projection stops at this many bytes of parked events' values.
+    pub parked_bytes_limit: i64,
     /// The first wait after a failure that time may cure; it doubles from here.
     pub retry_first_ms: u64,
     /// The longest such wait.
@@ -76,6 +78,7 @@ impl Default for ProjectionSettings {
             gap_wait_ms: 2_000, // twice the relay's slowest turn-around after a failed send
             parked_streams_limit: 1_000,
             parked_events_limit: 100_000,
+            parked_bytes_limit: 1 << 30, // 10 KiB for each of so many events
             retry_first_ms: 100,
             retry_most_ms: 10_000,
             config_retry_ms: 5_000,
@@ -107,6 +110,7 @@ impl ProjectionSettings {
         refuse(self.backlog_records < self.batch_records, "backlog_records is below batch_records");
         refuse(self.parked_streams_limit < 1, "parked_streams_limit is below 1");
         refuse(self.parked_events_limit < 1, "parked_events_limit is below 1");
+        refuse(self.parked_bytes_limit < 1, "parked_bytes_limit is below 1");
         refuse(self.retry_first_ms < 1, "retry_first_ms is below 1");
         refuse(self.retry_most_ms < self.retry_first_ms, "retry_most_ms is below retry_first_ms");
         refuse(self.config_retry_ms < 1, "config_retry_ms is below 1");

@@ -33,7 +33,7 @@ use crate::{
     broken,
     fold::panic_text,
     ledger,
-    park::{self, Parking, STREAM_PARKED, StreamName},
+    park::{self, Parked, Parking, STREAM_PARKED, StreamName},
     trace,
 };
 
@@ -62,7 +62,7 @@ pub(crate) enum Setback {
     /// The projection panicked.
     Panicked(String),
     /// So much is parked that the cause cannot be single streams.
-    ParkedLimit { streams: i64, events: i64 },
+    ParkedLimit(Parked),
     /// The projection said no.
     Apply(ApplyError),
     /// The runtime's own statements failed.
@@ -182,11 +182,11 @@ async fn park_all(
     for parking in parkings {
         park::park(tx, projection, parking).await?;
     }
-    let (streams, events) = park::counts(tx, projection).await?;
-    if streams > settings.parked_streams_limit || events > settings.parked_events_limit {
-        return Err(Setback::ParkedLimit { streams, events });
+    let parked = park::counts(tx, projection).await?;
+    if parked.is_too_much(settings) {
+        return Err(Setback::ParkedLimit(parked));
     }
-    Ok(Some(streams))
+    Ok(Some(parked.streams))
 }
 
 /// The batch, parted into what is applied and what is parked.

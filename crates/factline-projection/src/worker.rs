@@ -32,6 +32,7 @@ use crate::{
     shared::Shared,
     status::Cause,
     transaction::Settled,
+    trust,
 };
 
 use self::core::{Outcome, WorkerCore};
@@ -53,6 +54,8 @@ pub(crate) struct Worker<P: Projection> {
     look_at: Instant,
 }
 
+/// Somebody may wait for the partitions, and has waited for the transaction already.
+const TAKE_AWAY_WITHIN: Duration = Duration::from_millis(300);
 /// A look at a few rows that takes longer is one that fails.
 const LOOK_WITHIN: Duration = Duration::from_secs(1);
 
@@ -125,7 +128,9 @@ impl<P: Projection> Worker<P> {
     }
 
     async fn work(&mut self, mut job: Job<P::Event>) {
-        let Some(finished) = self.attempt(&mut job).await else {
+        let finished = self.attempt(&mut job).await;
+        self.take_marks_away(&mut job).await;
+        let Some(finished) = finished else {
             self.session = None; // it was in the middle of something
             warn!(projection = self.shared.name(), "a transaction was abandoned: partitions go");
             return self.core.abandon(job);
@@ -136,11 +141,26 @@ impl<P: Projection> Worker<P> {
             Finished::Nothing
             | Finished::FindPoison
             | Finished::Fork(..)
-            | Finished::ParkedLimit { .. }
+            | Finished::ParkedLimit(_)
             | Finished::Failed(..) => {}
         }
         let outcome = self.core.finish(job, finished, &self.shared.settings, Instant::now());
         self.carry_out(outcome);
+    }
+
+    /// Whatever became of the job, this process has outlived it.
+    async fn take_marks_away(&self, job: &mut Job<P::Event>) {
+        let Some(turn) = job.turn.take() else { return };
+        let (database, name) = (&self.shared.database, self.shared.name());
+        let marks = job.marks();
+        let taking = trust::take_away(database, name, &marks);
+        // One that stays makes the next owner careful, and no more.
+        match timeout(TAKE_AWAY_WITHIN, taking).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => debug!(projection = name, %error, "marks stay"),
+            Err(_) => debug!(projection = name, "marks stay: no answer in time"),
+        }
+        drop(turn);
     }
 
     fn carry_out(&mut self, outcome: Outcome) {

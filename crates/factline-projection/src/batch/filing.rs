@@ -8,9 +8,10 @@ use factline_kafka::{PartitionId, Record};
 use super::{Job, Origin, Slice, Standstill, Unreadable};
 use crate::{
     classify::{Place, place},
-    partition::{Incoming, offset_behind},
+    partition::{Incoming, Intake, offset_behind},
     reading::Opened,
     schemas::Bad,
+    trust::lethal,
 };
 
 /// What a job needs next from outside.
@@ -32,6 +33,10 @@ impl<E: DomainEvent> Job<E> {
     /// is filed, or keeps its rest because its partition stands still.
     pub(crate) fn need(&mut self) -> Option<Need<'_>> {
         self.file_what_needs_nothing();
+        while let Some(bad) = self.intakes.get(self.at).and_then(Intake::lethal) {
+            self.opened(Opened::Unreadable(bad));
+            self.file_what_needs_nothing();
+        }
         let Some(intake) = self.intakes.get(self.at) else {
             self.batch.slices.retain(|slice| slice.next_offset.is_some() || slice.moved());
             return None;
@@ -126,7 +131,7 @@ impl<E: DomainEvent> Job<E> {
                 return;
             }
         }
-        let expected = intake.expected;
+        let (expected, deaths) = (intake.expected, intake.deaths);
         let dense =
             |(event, nth): (&StoredEvent, i64)| event.envelope.position.0 == expected.0 + nth;
         if found.is_empty() || !found.iter().zip(1..).all(dense) {
@@ -136,7 +141,7 @@ impl<E: DomainEvent> Job<E> {
         for stored in found {
             self.refilled += 1;
             self.batch.slices[self.at].advance(&stored.envelope);
-            let event = open(&stored);
+            let event = lethal(deaths).map_or_else(|| open(&stored), Err);
             let StoredEvent { envelope, schema, datum } = stored;
             let origin = Origin::Log { schema, datum };
             match event {
@@ -155,6 +160,14 @@ impl<E: DomainEvent> Job<E> {
             self.standstills.push((intake.id.clone(), standstill));
             self.at += 1;
         }
+    }
+}
+
+impl Intake {
+    /// Why its next record is not opened again.
+    fn lethal(&self) -> Option<Bad> {
+        let record = self.refill.is_none() && !self.incoming.is_empty();
+        lethal(self.deaths.filter(|_| record))
     }
 }
 

@@ -24,6 +24,7 @@ fn partition(applied: i64) -> Partition {
         losses: 0,
         made_up: 0,
         pass: 0,
+        trust: Trust::Full,
     }
 }
 

@@ -27,6 +27,7 @@ use crate::{
     settings::ms,
     shared::Shared,
     transaction::{self, Settled},
+    trust,
 };
 
 const SKIPPED: &str = "
@@ -55,6 +56,8 @@ impl<P: Projection> Rebuilder<P> {
         let mut job = read(&self.shared, places::intakes(places, most), &skipped).await?;
         let book = Book::Beside { name: tables.book(Side::Next), skipped };
         let beside = prepare(&self.shared, session).await?;
+        // Should the process end with this page in hand, no batch of a live view is to blame.
+        let _turn = trust::turn(false).await;
         let mut panics = 0;
         loop {
             let within = ms(self.shared.settings.transaction_within_ms);
@@ -88,9 +91,7 @@ impl<P: Projection> Rebuilder<P> {
                 self.page_first = true;
                 Ok(Step::More(Duration::ZERO))
             }
-            Finished::ParkedLimit { streams, events } => {
-                Err(Setback::too_much_parked(streams, events))
-            }
+            Finished::ParkedLimit(parked) => Err(Setback::too_much(parked)),
             Finished::Failed(class, why) => Err(Setback::of_class(class, why)),
             Finished::Refused(_) => Err(Setback::Wait("another process has moved it".into())),
             Finished::Nothing | Finished::Settled(_) | Finished::Fork(..) => {

@@ -100,6 +100,7 @@ pub(super) fn intakes(places: &[Place], mut budget: i64) -> Vec<Intake> {
             incoming: std::collections::VecDeque::new(),
             refill: Some(events),
             open_end: None,
+            deaths: None,
         });
     }
     intakes

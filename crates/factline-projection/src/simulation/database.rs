@@ -91,7 +91,7 @@ impl Database {
         let Row { position, next_offset } = self.checkpoints[partition];
         let partitions = i32::try_from(PARTITIONS).unwrap();
         let (id, position) = (partition_id(partition), Position(position));
-        Checkpoint { id, position, next_offset, partitions }
+        Checkpoint { id, position, next_offset, partitions, deaths: 0 }
     }
 
     /// Locks a batch's checkpoints, or none of them: then who holds one.

@@ -12,7 +12,7 @@ use super::{
     tally::Happening,
     worker::Worker,
 };
-use crate::{desk::Order, partition::Partition};
+use crate::{desk::Order, partition::Partition, trust::Trust};
 
 /// See the module.
 #[derive(Debug)]
@@ -67,7 +67,11 @@ impl Process {
         let partitions = i32::try_from(PARTITIONS).unwrap();
         let assigned = AssignedPartition { id, partitions, backlog: Backlog::detached() };
         self.epoch += 1;
-        let begun = Partition::begin(self.epoch, &assigned, Some(&checkpoint));
+        let mut begun = Partition::begin(self.epoch, &assigned, Some(&checkpoint));
+        if outside.fault(10) {
+            outside.count(Happening::AssignedUnderSuspicion);
+            begun.trust = Trust::after(1, outside.settings.batch_records);
+        }
         let next = usize::try_from(begun.next_offset.unwrap_or(0)).unwrap();
         outside.say(|| format!("group: {:?} is given {partition}, {checkpoint:?}", self.member));
         self.holdings.insert(partition, Holding { epoch: self.epoch, pass: 0, next });

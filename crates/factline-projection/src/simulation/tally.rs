@@ -36,6 +36,7 @@ happenings! {
     CheckpointsNotToBeRead,
     // Of the group.
     MovedUnheard,
+    AssignedUnderSuspicion,
     RevokedInTime,
     RevokedNotInTime,
     Abandoned,

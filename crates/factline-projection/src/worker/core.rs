@@ -173,10 +173,8 @@ impl WorkerCore {
                 }
                 outcome.stopped(Cause::Partition(id), reason);
             }
-            Finished::ParkedLimit { streams, events } => {
-                let reason = format!(
-                    "{streams} streams and {events} events would be parked: over the limit"
-                );
+            Finished::ParkedLimit(parked) => {
+                let reason = format!("{parked} would be parked: over the limit");
                 outcome.halts = true;
                 outcome.stopped(Cause::Parked, reason);
             }

@@ -26,6 +26,8 @@ async fn k17_a_spoiled_batch_stops_its_partition_until_the_bytes_are_right_again
     let status = projector.becomes("told", told).await;
     assert!(!status.is_ready(), "a person must look: {status:?}");
     world.write(&[(&other, packed(5))]).await;
+    eventually(SOON, "what was before it is applied", async || world.weight(&a).await == Some(1))
+        .await;
     eventually(SOON, "others go on", async || world.weight(&other).await == Some(5)).await;
     projector.becomes("still told", told).await;
     let row = world.row(&a).await.unwrap();

@@ -217,15 +217,22 @@ async fn v05_an_id_of_another_event_type_parks_the_stream() {
 #[tokio::test(flavor = "multi_thread")]
 async fn at_the_parked_limit_the_projection_stops_and_drops_nothing() {
     let world = World::create("limit").await;
-    let settings = ProjectionSettings { parked_streams_limit: 2, ..World::settings() };
-    let projector = world.start_with(FoldedView::<Parcels>::new(), settings);
     let names = world.neighbours(0, 3);
     for name in &names {
         world.write(&[(name.as_str(), lost("too early"))]).await;
     }
-    let stopped = projector.becomes("stopped", |s| s.condition == Condition::Stopped).await;
-    assert!(stopped.reasons.iter().any(|reason| reason.contains("limit")), "{stopped:?}");
-    projector.stop().await;
+    let generous = World::settings();
+    for settings in [
+        ProjectionSettings { parked_streams_limit: 2, ..generous.clone() },
+        ProjectionSettings { parked_events_limit: 2, ..generous.clone() },
+        ProjectionSettings { parked_bytes_limit: 3 * "too early".len() as i64, ..generous },
+    ] {
+        let projector = world.start_with(FoldedView::<Parcels>::new(), settings);
+        let stopped = projector.becomes("stopped", |s| s.condition == Condition::Stopped).await;
+        assert!(stopped.reasons.iter().any(|reason| reason.contains("limit")), "{stopped:?}");
+        assert!(world.parked().await.len() <= 2, "over the limit nothing is parked");
+        projector.stop().await;
+    }
 
     let projector = world.start(); // an operator raised the limit
     world.caught_up(&projector).await;
