@@ -138,10 +138,10 @@ impl<E: DomainEvent> Job<E> {
                         None => Ok(Vec::new()),
                     };
                     let why = match history {
-                        Some(_) => "the log does not have them",
-                        None => "no log is configured to read them from",
+                        Some(past) => format!("{} does not have them", past.name()),
+                        None => "no log is configured to read them from".to_owned(),
                     };
-                    self.found(found, why, |stored| reader.open_stored(stored));
+                    self.found(found, &why, |stored| reader.open_stored(stored));
                 }
             }
         }

@@ -25,7 +25,7 @@ use crate::{
     coordinator::{Coordinator, Ended},
     export::Export,
     failure::Class,
-    history::History,
+    history::{History, topic::TopicHistory},
     meters,
     operator::Operator,
     reading::Reader,
@@ -49,7 +49,8 @@ pub struct ProjectorParts<P> {
     pub database: PgPool,
     /// Where unknown schemas are asked for.
     pub registry: Arc<Registry>,
-    /// Where missing positions are read; without it the projection stops at a hole.
+    /// Where missing positions are read; without it the projection stops at a hole, and is rebuilt from
+    /// its topic.
     pub history: Option<Arc<dyn History>>,
     /// How it works.
     pub settings: ProjectionSettings,
@@ -86,12 +87,15 @@ impl<P: Projection> Projector<P> {
         let ProjectorParts { projection, kafka, database, registry, history, settings } = parts;
         let codec = Codec::<P::Event>::new()
             .map_err(|error| Fault::fatal("reading the compiled-in schemas", error))?;
-        let schemas = Schemas::new(database.clone(), registry, &settings);
+        let schemas = Arc::new(Schemas::new(database.clone(), registry, &settings));
+        let topic_history = || TopicHistory::new(kafka.clone(), Arc::clone(&schemas));
+        let past = history.clone().unwrap_or_else(|| Arc::new(topic_history()));
         let topic = kafka.topic(P::Event::KIND).into();
         let shared = Shared {
             projection,
             reader: Reader::new(codec, schemas),
             history,
+            past,
             settings,
             database,
             board: Board::new(),

@@ -1,6 +1,6 @@
 //! A record's bytes to a typed event, or why not.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use factline_codec::{Codec, StoredEvent, unframe};
 use factline_core::{DomainEvent, Envelope, Fault, partition_for};
@@ -21,11 +21,11 @@ pub(crate) enum Opened<E> {
 /// Decodes one event set.
 pub(crate) struct Reader<E> {
     codec: Codec<E>,
-    pub(crate) schemas: Schemas,
+    pub(crate) schemas: Arc<Schemas>,
 }
 
 impl<E: DomainEvent> Reader<E> {
-    pub(crate) fn new(codec: Codec<E>, schemas: Schemas) -> Self {
+    pub(crate) fn new(codec: Codec<E>, schemas: Arc<Schemas>) -> Self {
         Self { codec, schemas }
     }
 

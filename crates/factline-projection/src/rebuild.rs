@@ -183,13 +183,7 @@ impl<P: Projection> Rebuilder<P> {
             ))
         })?;
         match &*rebuild.state {
-            "asked" => {
-                if self.shared.history.is_none() {
-                    let why = "no log is configured to read events from: set history.url";
-                    return Err(Setback::Failed(why.into()));
-                }
-                switch::begin(session, rebuild, &tables).await
-            }
+            "asked" => switch::begin(session, rebuild, &tables).await,
             "building" => self.build(session, rebuild, &tables).await,
             "ready" if is(Wish::Switch { accept_difference: false }) => {
                 finish::resume(session, rebuild).await

@@ -10,7 +10,10 @@ use crate::{Projection, ProjectionSettings, history::History, reading::Reader, s
 pub(crate) struct Shared<P: Projection> {
     pub(crate) projection: P,
     pub(crate) reader: Reader<P::Event>,
+    /// Fills gaps of the topic: the log.
     pub(crate) history: Option<Arc<dyn History>>,
+    /// What rebuilds read: the log, or else the topic.
+    pub(crate) past: Arc<dyn History>,
     pub(crate) settings: ProjectionSettings,
     /// For single statements; each worker's transactions run on a connection of its own.
     pub(crate) database: PgPool,

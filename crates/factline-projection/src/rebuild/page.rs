@@ -109,7 +109,7 @@ pub(super) async fn read<P: Projection>(
 ) -> Result<Job<P::Event>, Setback> {
     let mut job = Job::new(intakes);
     job.check_ids = true; // so that skipped ones are left out; also those that cannot be read
-    job.open(&shared.reader, shared.history.as_deref()).await;
+    job.open(&shared.reader, Some(&*shared.past)).await;
     job.batch.unreadable.retain(|one| !skipped.contains(&one.envelope.event_id));
     match job.standstills.pop() {
         None => Ok(job),

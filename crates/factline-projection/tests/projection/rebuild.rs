@@ -211,15 +211,37 @@ async fn a_projection_that_is_no_view_refuses() {
     projector.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn without_a_log_to_read_a_rebuild_refuses_and_names_the_setting() {
-    let world = World::create("rb_no_log").await;
+fn without_a_log(world: &World) -> Running {
     let mut parts = world.parts(FoldedView::<Parcels>::new(), settings());
     parts.history = None;
-    let projector = world.run(parts);
+    world.run(parts)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_log_a_view_is_rebuilt_from_its_topic() {
+    let world = World::create("rb_topic").await;
+    let projector = without_a_log(&world);
+    history(&world, 20).await;
+    world.caught_up(&projector).await;
+    let before = image(&world.pool, "parcels").await;
+    damage(&world, "update parcels set weight_grams = 1").await;
+    let rebuild = NewRebuild { accept_difference: true, ..wanted("parcels") };
+    let id = asked(&world, &rebuild).await;
+    becomes(&world, id, "switched").await;
+    assert_eq!(image(&world.pool, "parcels").await, before);
+    projector.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_has_lost_its_beginning_makes_no_view() {
+    let world = World::create("rb_cut").await;
+    world.record("parcel-3", packed(5)); // retention has taken it from the topic
+    let projector = started(&world).await;
+    projector.stop().await;
+    let projector = without_a_log(&world);
     let id = asked(&world, &wanted("parcels")).await;
     let failed = becomes(&world, id, "failed").await;
-    assert!(failed.error.unwrap().contains("history.url"));
+    assert!(failed.error.unwrap().contains("the topic does not have them"));
     assert_eq!(left(&world).await, (0, 0, 0));
     projector.stop().await;
 }
