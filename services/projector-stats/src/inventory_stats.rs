@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use domain::inventory::{InventoryEvent, ItemAdded, ItemReturned, StockLevel};
 use factline_core::{Fold, Folded, Recorded};
 use factline_projection::{Rows, View};
+use read_kit::{Cache, Fresh, Question, Reading};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, types::Json};
 use utoipa::{IntoParams, ToSchema};
@@ -268,6 +269,25 @@ pub async fn totals(pool: &PgPool, query: &StatsQuery) -> Result<Totals, sqlx::E
         .fetch_one(pool)
         .await?;
     Ok(totals)
+}
+
+/// The same, from the cache when it has them, with how fresh they are. With a single item they are
+/// asked of the database: there are as many such questions as items, and each is rarely asked twice.
+///
+/// # Errors
+/// The database fails.
+pub async fn kept_totals(
+    reading: &Reading,
+    cache: &Cache,
+    fresh: Fresh,
+    query: &StatsQuery,
+) -> Result<(Fresh, Totals), sqlx::Error> {
+    let compute = totals(&reading.pool, query);
+    if query.sku.is_some() {
+        return Ok((fresh, compute.await?));
+    }
+    let text = format!("{TOTALS} limit {}", query.limit.0);
+    cache.get_or(reading, fresh, &Question::of::<InventoryStats>(&text), compute).await
 }
 
 #[cfg(test)]

@@ -7,10 +7,10 @@ use factline_core::Recorded;
 use factline_projection::{FoldedView, Projection, View};
 use factline_testkit::TestDatabase;
 use projector_stats::{
-    ProjectorStats, begin_views, http::routes, inventory_stats::InventoryStats,
+    ProjectorStats, Settings, begin_views, http::routes, inventory_stats::InventoryStats,
     sales_by_country::SalesByCountry, sales_by_day::SalesByDay,
 };
-use read_kit::{Database, ReadSettings};
+use read_kit::{Cache, Database};
 use serde_json::{Value, json};
 use service_kit::{Program, Runtime, settings::load_service};
 use sqlx::{Connection, PgConnection};
@@ -32,9 +32,10 @@ impl Office {
             ("FACTLINE__DATABASE__URL", database.url()),
             ("FACTLINE__HTTP__LISTEN", "127.0.0.1:0".to_owned()),
             ("FACTLINE__QUERY__CONSISTENCY_WAIT_MS", "0".to_owned()),
+            ("FACTLINE__CACHE__REDIS_URL", String::new()),
         ];
         let given = given.map(|(name, value)| (name.to_owned(), value));
-        let loaded = load_service::<ReadSettings>(ProjectorStats::DEFAULTS, None, given).unwrap();
+        let loaded = load_service::<Settings>(ProjectorStats::DEFAULTS, None, given).unwrap();
         let (kit, settings) = loaded.settings;
         ProjectorStats::migrate(settings.clone()).await.unwrap();
         ProjectorStats::migrate(settings.clone()).await.expect("a second time changes nothing");
@@ -43,8 +44,8 @@ impl Office {
         apply::<SalesByDay>(&database, history).await;
         apply::<SalesByCountry>(&database, history).await;
         let runtime = Runtime::new(kit.http);
-        let views = begin_views(&settings, &pools, &runtime).unwrap();
-        let address = runtime.serve_http(routes(views)).await.unwrap();
+        let views = begin_views(&settings.read(), &pools, &runtime).unwrap();
+        let address = runtime.serve_http(routes(views, Cache::off())).await.unwrap();
         Self { address, _database: database, _runtime: runtime }
     }
 
