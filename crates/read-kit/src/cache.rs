@@ -134,8 +134,10 @@ impl Cache {
             Found::Nothing => Ok((fresh, compute.await?)),
             Found::Miss => {
                 let answer = compute.await?;
-                // The view may have moved while it was asked; then this is no answer of either.
-                if Standing::read(&reading.pool, question).await?.as_ref() == Some(&standing) {
+                // The view may have moved while it was asked; then this is no answer of either. When
+                // that cannot be told, the answer is as good, only not kept.
+                let after = Standing::read(&reading.pool, question).await;
+                if after.is_ok_and(|after| after.as_ref() == Some(&standing)) {
                     kept.keep(key, &answer);
                 }
                 Ok((fresh, answer))

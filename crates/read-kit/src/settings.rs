@@ -122,7 +122,7 @@ impl<R> Validate for ReadSettings<R> {
 impl Validate for CacheSettings {
     fn validate(&self) -> Vec<SettingsProblem> {
         let mut problems: Vec<_> = [
-            // A query that is worth keeping takes about as long as the most that may be waited here.
+            // Who would wait longer than a second for a cache is better off without one.
             within("answer_within_ms", self.answer_within_ms, 1..=1_000),
             // Old positions are never asked for again, so an hour is memory for nothing.
             within("keep_for_ms", self.keep_for_ms, 1_000..=3_600_000),
@@ -201,7 +201,11 @@ mod tests {
             settings.validate().into_iter().map(|problem| problem.key).collect()
         };
         assert_eq!(keys(&good), [""; 0]);
-        assert_eq!(keys(&CacheSettings { redis_url: String::new(), ..good.clone() }), [""; 0], "off");
+        assert_eq!(
+            keys(&CacheSettings { redis_url: String::new(), ..good.clone() }),
+            [""; 0],
+            "off"
+        );
         let redis_url = "http://127.0.0.1".to_owned();
         let bad =
             CacheSettings { redis_url, answer_within_ms: 0, keep_for_ms: 0, pause_ms: 0, ..good };

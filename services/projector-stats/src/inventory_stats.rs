@@ -271,8 +271,8 @@ pub async fn totals(pool: &PgPool, query: &StatsQuery) -> Result<Totals, sqlx::E
     Ok(totals)
 }
 
-/// The same, from the cache when it has them, with how fresh they are. With a single item they are
-/// asked of the database: there are as many such questions as items, and each is rarely asked twice.
+/// The same, from the cache when it has them, with how fresh they are. With a single item they never
+/// are in it: such questions are as many as items.
 ///
 /// # Errors
 /// The database fails.
@@ -286,8 +286,8 @@ pub async fn kept_totals(
     if query.sku.is_some() {
         return Ok((fresh, compute.await?));
     }
-    let text = format!("{TOTALS} limit {}", query.limit.0);
-    cache.get_or(reading, fresh, &Question::of::<InventoryStats>(&text), compute).await
+    let question = format!("{TOTALS} limit {}", query.limit.0);
+    cache.get_or(reading, fresh, &Question::of::<InventoryStats>(&question), compute).await
 }
 
 #[cfg(test)]

@@ -189,11 +189,15 @@ impl Health {
 
 impl Trouble {
     fn of(error: &RedisError) -> Self {
+        let why = match (error.code(), error.detail()) {
+            (Some(code), Some(detail)) => format!("{code} {detail}"), // as the server said it
+            _ => error.to_string(),
+        };
         match (error.kind(), error.code()) {
             (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH" | "WRONGPASS" | "NOPERM")) => {
-                Self::Refused(error.to_string())
+                Self::Refused(why)
             }
-            _ => Self::Failing(error.to_string()),
+            _ => Self::Failing(why),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The queries over HTTP, on a real database that the views were folded into.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use domain::inventory::InventoryEvent;
 use factline_core::Recorded;
@@ -10,7 +10,7 @@ use projector_stats::{
     ProjectorStats, Settings, begin_views, http::routes, inventory_stats::InventoryStats,
     sales_by_country::SalesByCountry, sales_by_day::SalesByDay,
 };
-use read_kit::{Cache, Database};
+use read_kit::{Cache, CacheSettings, Database};
 use serde_json::{Value, json};
 use service_kit::{Program, Runtime, settings::load_service};
 use sqlx::{Connection, PgConnection};
@@ -18,15 +18,28 @@ use sqlx::{Connection, PgConnection};
 use crate::views::trade;
 
 /// A listening service whose views hold a history.
-struct Office {
+pub struct Office {
     address: SocketAddr,
-    _database: TestDatabase,
+    pub database: Arc<TestDatabase>,
     _runtime: Runtime,
 }
 
 impl Office {
-    async fn open(test: &str, history: &[Recorded<InventoryEvent>]) -> Self {
-        let database = TestDatabase::create(test).await;
+    pub async fn open(test: &str, history: &[Recorded<InventoryEvent>]) -> Self {
+        let database = Arc::new(TestDatabase::create(test).await);
+        let office = Self::on(Arc::clone(&database), None).await;
+        apply::<InventoryStats>(&database, history).await;
+        apply::<SalesByDay>(&database, history).await;
+        apply::<SalesByCountry>(&database, history).await;
+        office
+    }
+
+    /// Another process of the service on the same database, which keeps answers.
+    pub async fn beside(&self, cache: &CacheSettings) -> Self {
+        Self::on(Arc::clone(&self.database), Some(cache)).await
+    }
+
+    async fn on(database: Arc<TestDatabase>, cache: Option<&CacheSettings>) -> Self {
         let given = [
             ("FACTLINE__ROLES", "query".to_owned()),
             ("FACTLINE__DATABASE__URL", database.url()),
@@ -40,13 +53,17 @@ impl Office {
         ProjectorStats::migrate(settings.clone()).await.unwrap();
         ProjectorStats::migrate(settings.clone()).await.expect("a second time changes nothing");
         let pools = Database::new(&settings.database).unwrap();
-        apply::<InventoryStats>(&database, history).await;
-        apply::<SalesByDay>(&database, history).await;
-        apply::<SalesByCountry>(&database, history).await;
         let runtime = Runtime::new(kit.http);
         let views = begin_views(&settings.read(), &pools, &runtime).unwrap();
-        let address = runtime.serve_http(routes(views, Cache::off())).await.unwrap();
-        Self { address, _database: database, _runtime: runtime }
+        let cache = cache.map_or(Ok(Cache::off()), |cache| Cache::begin(cache, &runtime)).unwrap();
+        let address = runtime.serve_http(routes(views, cache)).await.unwrap();
+        Self { address, database, _runtime: runtime }
+    }
+
+    /// Status and body, read as text: what a caller sees.
+    pub async fn ask(&self, path: &str) -> (u16, String) {
+        let answer = reqwest::get(format!("http://{}{path}", self.address)).await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
     async fn get(&self, path: &str) -> (u16, Value) {
@@ -55,7 +72,8 @@ impl Office {
     }
 }
 
-async fn apply<V: View<Event = InventoryEvent>>(
+/// As the projection runtime does, in small: the view's rows and its checkpoint.
+pub async fn apply<V: View<Event = InventoryEvent>>(
     database: &TestDatabase,
     events: &[Recorded<InventoryEvent>],
 ) {
@@ -64,6 +82,23 @@ async fn apply<V: View<Event = InventoryEvent>>(
     view.prepare(&mut connection).await.unwrap();
     let mut tx = connection.begin().await.unwrap();
     view.apply(&mut tx, events).await.unwrap();
+    for Recorded { envelope, .. } in events {
+        sqlx::query(
+            "insert into projection.checkpoints
+                 (projection, topic, partition, position, partitions, recorded_at)
+             values ($1, $2, $3, $4, 3, $5)
+             on conflict (projection, topic, partition)
+                 do update set position = excluded.position, recorded_at = excluded.recorded_at",
+        )
+        .bind(V::NAME)
+        .bind(&*envelope.topic)
+        .bind(envelope.partition)
+        .bind(envelope.position.0)
+        .bind(envelope.recorded_at)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    }
     tx.commit().await.unwrap();
 }
 
