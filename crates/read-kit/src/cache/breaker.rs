@@ -33,14 +33,18 @@ impl Breaker {
     /// Whether to ask now. The one that is let through while it is open may never come back (its
     /// caller hung up), so it only puts the next attempt off by another pause.
     pub(super) fn may_ask(&mut self, now: Instant) -> bool {
-        match self.state {
-            State::Closed { .. } => true,
-            State::Open { until } if now < until => false,
-            State::Open { .. } => {
-                self.state = State::Open { until: now + self.pause };
-                true
-            }
+        if self.is_resting(now) {
+            return false;
         }
+        if self.is_open() {
+            self.state = State::Open { until: now + self.pause };
+        }
+        true
+    }
+
+    /// Whether nobody may ask, as [`Breaker::may_ask`] would say, without being the one who asks.
+    pub(super) fn is_resting(&self, now: Instant) -> bool {
+        matches!(self.state, State::Open { until } if now < until)
     }
 
     pub(super) fn succeeded(&mut self) {

@@ -17,14 +17,13 @@ use tokio::time::timeout;
 use super::breaker::Breaker;
 
 /// Reads and writes fail apart (a replica answers the former alone), so each is counted apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(super) enum Errand {
     Read,
     Write,
 }
 
 /// Why there is no answer.
-#[derive(Debug)]
 pub(super) enum Silence {
     /// It was not asked: it has failed too often just now.
     NotAsked,
@@ -57,7 +56,6 @@ struct Line {
     trouble: Option<Trouble>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
 enum Trouble {
     /// It does not take us for whom we say we are: a person must act.
     Refused(String),
@@ -82,6 +80,11 @@ impl Server {
             connecting: tokio::sync::Mutex::default(),
             health: Mutex::new(Health { component, reads: line(), writes: line() }),
         }
+    }
+
+    /// Whether a read would not be asked anyway.
+    pub(super) fn is_left_alone(&self) -> bool {
+        self.health().reads.breaker.is_resting(Instant::now())
     }
 
     /// Asks, within the budget, connecting included. Safe to cancel.

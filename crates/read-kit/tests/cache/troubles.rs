@@ -73,6 +73,18 @@ async fn w03_a_redis_that_says_nothing_is_asked_five_times_and_then_left_alone()
     assert!(depot.trouble().contains("no answer"), "{}", depot.trouble());
 }
 
+/// Not even the database is asked for what only a cache needs to know.
+#[tokio::test(flavor = "multi_thread")]
+async fn w03_while_redis_is_left_alone_a_query_costs_what_it_costs_without() {
+    let server = Scripted::begin(|_| None).await;
+    let settings = CacheSettings { answer_within_ms: 20, ..patient(&server.url) };
+    let depot = Depot::with("w03_alone", settings).await;
+    depot.until_degraded("no answer", 7).await;
+    // The view's standing cannot be read from here on.
+    depot.sql("alter table projection.parked_events rename to parked_away").await;
+    assert_eq!(depot.weight().await, 7);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn w03_a_redis_that_answers_again_is_come_back_to() {
     let proxy = FaultProxy::to_url(&stack().redis_url).await;

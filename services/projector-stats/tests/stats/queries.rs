@@ -1,6 +1,6 @@
 //! The queries over HTTP, on a real database that the views were folded into.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use domain::inventory::InventoryEvent;
 use factline_core::Recorded;
@@ -22,6 +22,21 @@ pub struct Office {
     address: SocketAddr,
     pub database: Arc<TestDatabase>,
     _runtime: Runtime,
+}
+
+/// An answer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub status: u16,
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
+}
+
+impl Seen {
+    /// How far the view is, as the answer says.
+    pub fn position(&self) -> &str {
+        &self.headers["projection-position"]
+    }
 }
 
 impl Office {
@@ -60,10 +75,17 @@ impl Office {
         Self { address, database, _runtime: runtime }
     }
 
-    /// Status and body, read as text: what a caller sees.
-    pub async fn ask(&self, path: &str) -> (u16, String) {
+    /// All that a caller sees but what differs from one answer to the next: when it was asked, how
+    /// long ago the newest event was, and the request's names.
+    pub async fn ask(&self, path: &str) -> Seen {
         let answer = reqwest::get(format!("http://{}{path}", self.address)).await.unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
+        let status = answer.status().as_u16();
+        let varying = ["date", "projection-age-seconds", "x-request-id", "x-correlation-id"];
+        let headers = answer.headers().iter().map(|(name, value)| {
+            let varies = varying.contains(&name.as_str());
+            (name.to_string(), if varies { "…" } else { value.to_str().unwrap() }.to_owned())
+        });
+        Seen { status, headers: headers.collect(), body: answer.text().await.unwrap() }
     }
 
     async fn get(&self, path: &str) -> (u16, Value) {
