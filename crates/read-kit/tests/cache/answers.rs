@@ -5,6 +5,9 @@ use redis::AsyncCommands;
 
 use crate::depot::{DEADLINE, Depot, redis};
 
+/// Makes of a kept value one that is none.
+type Spoil = fn(&[u8]) -> Vec<u8>;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_is_kept_for_its_position_and_no_other() {
     let depot = Depot::open("cache_position").await;
@@ -80,8 +83,7 @@ async fn w01_a_value_that_is_none_of_ours_is_a_miss_and_is_removed() {
     let cut = |value: &[u8]| value[..value.len() - 1].to_vec();
     let not_cut_but_empty = |value: &[u8]| value[..17].to_vec();
     let of_ten_megabytes = |_: &[u8]| vec![b'x'; 10_000_000];
-    let bad: [&dyn Fn(&[u8]) -> Vec<u8>; 4] =
-        [&other_version, &cut, &not_cut_but_empty, &of_ten_megabytes];
+    let bad: [Spoil; 4] = [other_version, cut, not_cut_but_empty, of_ten_megabytes];
     for (position, bad) in (1..).zip(bad.map(Some).into_iter().chain([None])) {
         depot.advance(position, position).await;
         let before = depot.keys().await;
