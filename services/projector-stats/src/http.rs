@@ -88,7 +88,7 @@ async fn show_stats(
     tokens: ConsistencyTokens,
 ) -> Result<impl IntoResponse, Problem> {
     let fresh = reading.fresh(&tokens).await?;
-    let totals = inventory_stats::kept_totals(&reading, &cache, fresh, &query).await;
+    let totals = inventory_stats::totals(&reading, &cache, fresh, &query).await;
     let (fresh, totals) = totals.map_err(|error| unanswered(&error))?;
     if query.sku.is_some() && totals.per_sku.is_none() {
         return Err(Problem::not_found("unknown_item", "there is no such item"));
