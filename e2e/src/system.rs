@@ -181,7 +181,11 @@ impl System {
                 all.push(("LIVE__REDIS_URL", String::new())); // three consumers that few tests need
                 all.push(("LIVE__KEY_PREFIX", format!("{}:", self.prefix)));
             }
-            Service::Stats | Service::Alerter => {}
+            Service::Stats => {
+                all.push(("CACHE__REDIS_URL", self.stack.redis_url.clone()));
+                all.push(("CACHE__KEY_PREFIX", format!("{}:", self.prefix)));
+            }
+            Service::Alerter => {}
         }
         if service != Service::CommandApi {
             all.push(("DATABASE__URL", self.database(service).url()));

@@ -6,7 +6,8 @@
 //!
 //! 1. opens its [`Database`] and has it watched,
 //! 2. [`begin`]s each of its views,
-//! 3. serves its routes with what it got, in a process that has the role for it.
+//! 3. serves its routes with what it got, in a process that has the role for it, and with a [`Cache`]
+//!    where a query is expensive.
 //!
 //! `services/projector-list/src/lib.rs` is the shortest one.
 
@@ -14,14 +15,18 @@
 
 pub mod cursor;
 
+mod cache;
 mod database;
 mod page;
 mod projecting;
 mod reading;
 mod settings;
 
+pub use cache::{Cache, Question};
 pub use database::{Database, Migration, migrate, pool};
 pub use page::{Limit, PageError};
 pub use projecting::begin;
 pub use reading::{Fresh, Reading, fresh_together, unanswered};
-pub use settings::{DatabaseSettings, HistorySettings, QuerySettings, ReadSettings, Role};
+pub use settings::{
+    CacheSettings, DatabaseSettings, HistorySettings, QuerySettings, ReadSettings, Role,
+};

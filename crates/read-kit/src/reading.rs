@@ -98,7 +98,7 @@ pub fn unanswered(error: &sqlx::Error) -> Problem {
 
 /// How fresh an answer is, as the headers `Projection-Position` and `Projection-Age-Seconds`.
 #[derive(Debug, Clone)]
-pub struct Fresh(Freshness);
+pub struct Fresh(pub(crate) Freshness);
 
 impl IntoResponseParts for Fresh {
     type Error = std::convert::Infallible;

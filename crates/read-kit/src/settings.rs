@@ -65,6 +65,22 @@ pub struct QuerySettings {
     pub consistency_wait_ms: u64,
 }
 
+/// `[cache]`; not a part of [`ReadSettings`], as few services have expensive queries.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CacheSettings {
+    /// The Redis that keeps answers; empty: nothing is kept.
+    pub redis_url: String,
+    /// Put before every key.
+    pub key_prefix: String,
+    /// How long a query waits for Redis, 1 to 1,000.
+    pub answer_within_ms: u64,
+    /// How long an answer is kept, 1,000 to 3,600,000.
+    pub keep_for_ms: u64,
+    /// How long Redis is left alone once it keeps failing, 10 to 60,000.
+    pub pause_ms: u64,
+}
+
 impl<R: PartialEq> ReadSettings<R> {
     /// Whether this process has a role.
     #[must_use]
@@ -99,6 +115,26 @@ impl<R> Validate for ReadSettings<R> {
             let (key, detail) = text.split_once(' ').unwrap_or((&text, ""));
             SettingsProblem::new(key, detail)
         }));
+        problems
+    }
+}
+
+impl Validate for CacheSettings {
+    fn validate(&self) -> Vec<SettingsProblem> {
+        let mut problems: Vec<_> = [
+            // Who would wait longer than a second for a cache is better off without one.
+            within("answer_within_ms", self.answer_within_ms, 1..=1_000),
+            // Old positions are never asked for again, so an hour is memory for nothing.
+            within("keep_for_ms", self.keep_for_ms, 1_000..=3_600_000),
+            // Shorter is no rest; longer and a Redis that is back is of no use.
+            within("pause_ms", self.pause_ms, 10..=60_000),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if !self.redis_url.is_empty() && redis::Client::open(&*self.redis_url).is_err() {
+            problems.push(SettingsProblem::new("redis_url", "is not redis://host:port"));
+        }
         problems
     }
 }
@@ -149,6 +185,31 @@ mod tests {
                 "projection.workers",
             ]
         );
+    }
+
+    #[test]
+    fn c01_every_problem_of_a_cache_is_reported_together() {
+        let redis_url = "redis://127.0.0.1:6379".to_owned();
+        let good = CacheSettings {
+            redis_url,
+            key_prefix: String::new(),
+            answer_within_ms: 50,
+            keep_for_ms: 60_000,
+            pause_ms: 5_000,
+        };
+        let keys = |settings: &CacheSettings| -> Vec<String> {
+            settings.validate().into_iter().map(|problem| problem.key).collect()
+        };
+        assert_eq!(keys(&good), [""; 0]);
+        assert_eq!(
+            keys(&CacheSettings { redis_url: String::new(), ..good.clone() }),
+            [""; 0],
+            "off"
+        );
+        let redis_url = "http://127.0.0.1".to_owned();
+        let bad =
+            CacheSettings { redis_url, answer_within_ms: 0, keep_for_ms: 0, pause_ms: 0, ..good };
+        assert_eq!(keys(&bad), ["answer_within_ms", "keep_for_ms", "pause_ms", "redis_url"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use axum::{Router, extract::State, response::IntoResponse, routing::get};
 use chrono::NaiveDate;
-use read_kit::{Reading, unanswered};
+use read_kit::{Cache, Reading, unanswered};
 use serde::{Deserialize, Serialize};
 use service_kit::{
     Problem,
@@ -26,14 +26,22 @@ pub struct Views {
     pub sales_by_country: Reading,
 }
 
-/// Every public route, over views that this process or another one keeps.
+/// What the routes ask.
+#[derive(Clone)]
+struct Desk {
+    views: Views,
+    cache: Cache,
+}
+
+/// Every public route, over views that this process or another one keeps. The cache is for the totals:
+/// they sum up every item, while the other queries read little more than they answer.
 #[must_use]
-pub fn routes(views: Views) -> Routes {
+pub fn routes(views: Views, cache: Cache) -> Routes {
     let queries = Router::new()
         .route("/inventory/stats", get(show_stats))
         .route("/inventory/analytics", get(show_stats))
         .route("/stats/sales", get(list_sales))
-        .with_state(views);
+        .with_state(Desk { views, cache });
     Routes::json(queries).with_other(openapi_routes(&Api::openapi()))
 }
 
@@ -75,13 +83,13 @@ pub struct Api;
     )
 )]
 async fn show_stats(
-    State(Views { inventory_stats: reading, .. }): State<Views>,
+    State(Desk { views: Views { inventory_stats: reading, .. }, cache }): State<Desk>,
     Query(query): Query<StatsQuery>,
     tokens: ConsistencyTokens,
 ) -> Result<impl IntoResponse, Problem> {
     let fresh = reading.fresh(&tokens).await?;
-    let totals = inventory_stats::totals(&reading.pool, &query).await;
-    let totals = totals.map_err(|error| unanswered(&error))?;
+    let totals = inventory_stats::totals(&reading, &cache, fresh, &query).await;
+    let (fresh, totals) = totals.map_err(|error| unanswered(&error))?;
     if query.sku.is_some() && totals.per_sku.is_none() {
         return Err(Problem::not_found("unknown_item", "there is no such item"));
     }
@@ -146,7 +154,7 @@ pub enum SalesAnswer {
     )
 )]
 async fn list_sales(
-    State(views): State<Views>,
+    State(Desk { views, .. }): State<Desk>,
     Query(SalesQuery { by, from, to }): Query<SalesQuery>,
     tokens: ConsistencyTokens,
 ) -> Result<impl IntoResponse, Problem> {

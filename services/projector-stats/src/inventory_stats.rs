@@ -5,8 +5,9 @@ use chrono::{DateTime, Utc};
 use domain::inventory::{InventoryEvent, ItemAdded, ItemReturned, StockLevel};
 use factline_core::{Fold, Folded, Recorded};
 use factline_projection::{Rows, View};
+use read_kit::{Cache, Fresh, Question, Reading};
 use serde::{Deserialize, Serialize};
-use sqlx::{PgPool, types::Json};
+use sqlx::types::Json;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::sales::Sales;
@@ -257,17 +258,24 @@ const TOTALS: &str = "
     )
     from inventory_stats";
 
-/// Reads the figures; `per_sku` is `None` when the item is unknown or not asked for.
+/// Reads the figures, with how fresh they are; `per_sku` is `None` when the item is unknown or not asked
+/// for. Those with a single item are never in the cache: such questions are as many as items.
 ///
 /// # Errors
 /// The database fails.
-pub async fn totals(pool: &PgPool, query: &StatsQuery) -> Result<Totals, sqlx::Error> {
-    let Json(totals) = sqlx::query_scalar(TOTALS)
-        .bind(i64::from(query.limit.0))
-        .bind(query.sku.as_deref())
-        .fetch_one(pool)
-        .await?;
-    Ok(totals)
+pub async fn totals(
+    reading: &Reading,
+    cache: &Cache,
+    fresh: Fresh,
+    StatsQuery { sku, limit: Limit(limit) }: &StatsQuery,
+) -> Result<(Fresh, Totals), sqlx::Error> {
+    let asked = sqlx::query_scalar(TOTALS).bind(i64::from(*limit)).bind(sku);
+    let compute = async { asked.fetch_one(&reading.pool).await.map(|Json(totals)| totals) };
+    if sku.is_some() {
+        return Ok((fresh, compute.await?));
+    }
+    let question = format!("{TOTALS} limit {limit}");
+    cache.get_or(reading, fresh, &Question::of::<InventoryStats>(&question), compute).await
 }
 
 #[cfg(test)]

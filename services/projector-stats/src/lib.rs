@@ -3,7 +3,8 @@
 //!
 //! The views are [`inventory_stats`], [`sales_by_day`] and [`sales_by_country`]: each has its row,
 //! its fold and its query in one file, and a consumer group of its own. `factline-projection` runs
-//! them; [`http`] asks them; `read-kit` is what every read service has around its views.
+//! them; [`http`] asks them; `read-kit` is what every read service has around its views. The totals
+//! over all items, which take the database longest, are kept in Redis where there is one.
 
 #![deny(clippy::wildcard_enum_match_arm)] // a new event must be answered for by name
 
@@ -12,9 +13,10 @@ pub mod inventory_stats;
 pub mod sales;
 pub mod sales_by_country;
 pub mod sales_by_day;
+mod settings;
 
 use factline_projection::{FoldedView, View};
-use read_kit::{Database, Migration, ReadSettings, Reading, Role};
+use read_kit::{Cache, Database, Migration, ReadSettings, Reading, Role};
 use service_kit::{Program, Runtime, ServiceError};
 use utoipa::OpenApi;
 
@@ -22,6 +24,7 @@ use crate::{
     http::Views, inventory_stats::InventoryStats, sales_by_country::SalesByCountry,
     sales_by_day::SalesByDay,
 };
+pub use settings::Settings;
 
 /// The service's own migrations, in order.
 const MIGRATIONS: [Migration; 1] =
@@ -33,19 +36,21 @@ pub struct ProjectorStats;
 impl Program for ProjectorStats {
     const NAME: &'static str = "projector-stats";
     const DEFAULTS: &'static str = include_str!("../config.toml");
-    type Settings = ReadSettings;
+    type Settings = Settings;
 
-    async fn start(settings: ReadSettings, runtime: Runtime) -> Result<(), ServiceError> {
+    async fn start(settings: Settings, runtime: Runtime) -> Result<(), ServiceError> {
+        let (cache, settings) = (settings.cache.clone(), settings.read());
         let database = Database::new(&settings.database)?;
         database.watch(&runtime);
         let views = begin_views(&settings, &database, &runtime)?;
         if settings.plays(Role::Query) {
-            runtime.serve_http(http::routes(views)).await?;
+            let cache = Cache::begin(&cache, &runtime)?;
+            runtime.serve_http(http::routes(views, cache)).await?;
         }
         Ok(())
     }
 
-    async fn migrate(settings: ReadSettings) -> Result<(), ServiceError> {
+    async fn migrate(settings: Settings) -> Result<(), ServiceError> {
         read_kit::migrate(&settings.database, &MIGRATIONS).await
     }
 
@@ -87,7 +92,7 @@ mod tests {
 
     #[test]
     fn the_reference_file_lists_exactly_the_keys_that_exist() {
-        let loaded = load_service::<ReadSettings>(ProjectorStats::DEFAULTS, None, []);
+        let loaded = load_service::<Settings>(ProjectorStats::DEFAULTS, None, []);
         let loaded = loaded.unwrap_or_else(|problems| panic!("{problems}"));
         let (_, own) = loaded.settings;
         let defaults = ProjectionSettings::default();

@@ -98,6 +98,10 @@ impl Place {
             settings.push(("LIVE__REDIS_URL", self.stack.redis_url.clone()));
             settings.push(("LIVE__KEY_PREFIX", format!("{}:", self.name)));
         }
+        if service == Service::Stats {
+            settings.push(("CACHE__REDIS_URL", self.stack.redis_url.clone()));
+            settings.push(("CACHE__KEY_PREFIX", format!("{}:", self.name)));
+        }
         if service == Service::Alerter {
             settings.push(("WEBHOOK__URL", self.webhook_url.clone()));
             settings.push(("WEBHOOK__SECRET", SECRET.to_owned()));

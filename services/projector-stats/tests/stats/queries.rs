@@ -1,16 +1,16 @@
 //! The queries over HTTP, on a real database that the views were folded into.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use domain::inventory::InventoryEvent;
 use factline_core::Recorded;
 use factline_projection::{FoldedView, Projection, View};
 use factline_testkit::TestDatabase;
 use projector_stats::{
-    ProjectorStats, begin_views, http::routes, inventory_stats::InventoryStats,
+    ProjectorStats, Settings, begin_views, http::routes, inventory_stats::InventoryStats,
     sales_by_country::SalesByCountry, sales_by_day::SalesByDay,
 };
-use read_kit::{Database, ReadSettings};
+use read_kit::{Cache, CacheSettings, Database};
 use serde_json::{Value, json};
 use service_kit::{Program, Runtime, settings::load_service};
 use sqlx::{Connection, PgConnection};
@@ -18,34 +18,74 @@ use sqlx::{Connection, PgConnection};
 use crate::views::trade;
 
 /// A listening service whose views hold a history.
-struct Office {
+pub struct Office {
     address: SocketAddr,
-    _database: TestDatabase,
+    pub database: Arc<TestDatabase>,
     _runtime: Runtime,
 }
 
+/// An answer.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub status: u16,
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
+}
+
+impl Seen {
+    /// How far the view is, as the answer says.
+    pub fn position(&self) -> &str {
+        &self.headers["projection-position"]
+    }
+}
+
 impl Office {
-    async fn open(test: &str, history: &[Recorded<InventoryEvent>]) -> Self {
-        let database = TestDatabase::create(test).await;
+    pub async fn open(test: &str, history: &[Recorded<InventoryEvent>]) -> Self {
+        let database = Arc::new(TestDatabase::create(test).await);
+        let office = Self::on(Arc::clone(&database), None).await;
+        apply::<InventoryStats>(&database, history).await;
+        apply::<SalesByDay>(&database, history).await;
+        apply::<SalesByCountry>(&database, history).await;
+        office
+    }
+
+    /// Another process of the service on the same database, which keeps answers.
+    pub async fn beside(&self, cache: &CacheSettings) -> Self {
+        Self::on(Arc::clone(&self.database), Some(cache)).await
+    }
+
+    async fn on(database: Arc<TestDatabase>, cache: Option<&CacheSettings>) -> Self {
         let given = [
             ("FACTLINE__ROLES", "query".to_owned()),
             ("FACTLINE__DATABASE__URL", database.url()),
             ("FACTLINE__HTTP__LISTEN", "127.0.0.1:0".to_owned()),
             ("FACTLINE__QUERY__CONSISTENCY_WAIT_MS", "0".to_owned()),
+            ("FACTLINE__CACHE__REDIS_URL", String::new()),
         ];
         let given = given.map(|(name, value)| (name.to_owned(), value));
-        let loaded = load_service::<ReadSettings>(ProjectorStats::DEFAULTS, None, given).unwrap();
+        let loaded = load_service::<Settings>(ProjectorStats::DEFAULTS, None, given).unwrap();
         let (kit, settings) = loaded.settings;
         ProjectorStats::migrate(settings.clone()).await.unwrap();
         ProjectorStats::migrate(settings.clone()).await.expect("a second time changes nothing");
         let pools = Database::new(&settings.database).unwrap();
-        apply::<InventoryStats>(&database, history).await;
-        apply::<SalesByDay>(&database, history).await;
-        apply::<SalesByCountry>(&database, history).await;
         let runtime = Runtime::new(kit.http);
-        let views = begin_views(&settings, &pools, &runtime).unwrap();
-        let address = runtime.serve_http(routes(views)).await.unwrap();
-        Self { address, _database: database, _runtime: runtime }
+        let views = begin_views(&settings.read(), &pools, &runtime).unwrap();
+        let cache = cache.map_or(Ok(Cache::off()), |cache| Cache::begin(cache, &runtime)).unwrap();
+        let address = runtime.serve_http(routes(views, cache)).await.unwrap();
+        Self { address, database, _runtime: runtime }
+    }
+
+    /// All that a caller sees but what differs from one answer to the next: when it was asked, how
+    /// long ago the newest event was, and the request's names.
+    pub async fn ask(&self, path: &str) -> Seen {
+        let answer = reqwest::get(format!("http://{}{path}", self.address)).await.unwrap();
+        let status = answer.status().as_u16();
+        let varying = ["date", "projection-age-seconds", "x-request-id", "x-correlation-id"];
+        let headers = answer.headers().iter().map(|(name, value)| {
+            let varies = varying.contains(&name.as_str());
+            (name.to_string(), if varies { "…" } else { value.to_str().unwrap() }.to_owned())
+        });
+        Seen { status, headers: headers.collect(), body: answer.text().await.unwrap() }
     }
 
     async fn get(&self, path: &str) -> (u16, Value) {
@@ -54,7 +94,8 @@ impl Office {
     }
 }
 
-async fn apply<V: View<Event = InventoryEvent>>(
+/// As the projection runtime does, in small: the view's rows and its checkpoint.
+pub async fn apply<V: View<Event = InventoryEvent>>(
     database: &TestDatabase,
     events: &[Recorded<InventoryEvent>],
 ) {
@@ -63,6 +104,23 @@ async fn apply<V: View<Event = InventoryEvent>>(
     view.prepare(&mut connection).await.unwrap();
     let mut tx = connection.begin().await.unwrap();
     view.apply(&mut tx, events).await.unwrap();
+    for Recorded { envelope, .. } in events {
+        sqlx::query(
+            "insert into projection.checkpoints
+                 (projection, topic, partition, position, partitions, recorded_at)
+             values ($1, $2, $3, $4, 3, $5)
+             on conflict (projection, topic, partition)
+                 do update set position = excluded.position, recorded_at = excluded.recorded_at",
+        )
+        .bind(V::NAME)
+        .bind(&*envelope.topic)
+        .bind(envelope.partition)
+        .bind(envelope.position.0)
+        .bind(envelope.recorded_at)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    }
     tx.commit().await.unwrap();
 }
 

@@ -18,11 +18,12 @@ pub(crate) struct Package {
     dependencies: Vec<String>,
 }
 
-/// What only one package, or one group of packages, may know.
-const RESERVED: [(&str, &str); 5] = [
+/// What only these packages, or groups of packages, may know.
+const RESERVED: [(&str, &str); 6] = [
     ("rdkafka", "factline-kafka"),
     ("apache-avro", "factline-codec"),
     ("schema_registry_converter", "factline-codec"),
+    ("redis", "read-kit"),
     ("redis", "services"),
     ("domain", "services"),
 ];
@@ -70,12 +71,12 @@ fn of_package(package: &Package, services: &[&str]) -> Vec<Problem> {
     let name = &package.name;
     let mut problems = Vec::new();
     for dependency in package.dependencies.iter().map(String::as_str) {
-        let reserved = RESERVED.iter().find(|(reserved, _)| *reserved == dependency);
-        if let Some((_, owner)) = reserved
-            && name != owner
-            && package.group != *owner
-        {
-            problems.push(format!("{name} depends on {dependency}, which is for {owner} alone"));
+        let owners = RESERVED.iter().filter(|(reserved, _)| *reserved == dependency);
+        let owners: Vec<&str> = owners.map(|(_, owner)| *owner).collect();
+        let owns = |owner: &&str| name == owner || package.group == *owner;
+        if !owners.is_empty() && !owners.iter().any(owns) {
+            let owners = owners.join(" and ");
+            problems.push(format!("{name} depends on {dependency}, which is for {owners} alone"));
         }
         if services.contains(&dependency) {
             problems.push(format!("{name} depends on {dependency}, and nothing may on a service"));
@@ -137,7 +138,7 @@ mod tests {
             package("crates", "factline-kafka", &["rdkafka"]),
             package("services", "alerter", &["redis", "apache-avro"]),
             package("crates", "factline-log", &["rdkafka", "redis"]),
-            package("crates", "read-kit", &["domain"]),
+            package("crates", "read-kit", &["domain", "redis"]),
             package("", "e2e", &["rdkafka"]),
         ];
         assert_eq!(
@@ -145,7 +146,7 @@ mod tests {
             [
                 "alerter depends on apache-avro, which is for factline-codec alone",
                 "factline-log depends on rdkafka, which is for factline-kafka alone",
-                "factline-log depends on redis, which is for services alone",
+                "factline-log depends on redis, which is for read-kit and services alone",
                 "read-kit depends on domain, which is for services alone",
             ]
         );

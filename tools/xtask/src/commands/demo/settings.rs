@@ -33,6 +33,9 @@ pub(crate) fn of(service: &str, stack: &Addresses, webhook_url: &str) -> Vec<(St
     if service == "projector-list" {
         settings.push(("LIVE__REDIS_URL", stack.redis_url.clone()));
     }
+    if service == "projector-stats" {
+        settings.push(("CACHE__REDIS_URL", stack.redis_url.clone()));
+    }
     if service == "alerter" {
         settings.push(("WEBHOOK__URL", webhook_url.to_owned()));
         settings.push(("WEBHOOK__SECRET", webhooks::SECRET.to_owned()));
