@@ -9,6 +9,7 @@ use std::sync::Arc;
 use factline_testkit::TestDatabase;
 use sqlx::{Connection, Executor, PgConnection};
 
+use self::ours::Past;
 use crate::Args;
 use crate::backlog::Backlog;
 use crate::drain;
@@ -21,6 +22,7 @@ use crate::surroundings::Surroundings;
 const COPY: &str = "COPY, a row an event";
 const FOLDED: &str = "rebuild, 1,000 rows";
 const ROWS: &str = "rebuild, a row an event";
+const FROM_TOPIC: &str = "rebuild from the topic, a row an event";
 
 /// Measures everything.
 ///
@@ -33,7 +35,7 @@ pub(crate) async fn run(args: &Args, surroundings: &Surroundings) -> Result<Repo
     for round in 1..=args.rounds {
         let backlog = Arc::new(Backlog::fill(args.events, surroundings).await?);
         backlog.relay().await?;
-        for name in [COPY, FOLDED, ROWS] {
+        for name in [COPY, FOLDED, ROWS, FROM_TOPIC] {
             if !args.wants(name) {
                 continue;
             }
@@ -42,7 +44,9 @@ pub(crate) async fn run(args: &Args, surroundings: &Surroundings) -> Result<Repo
             report.push(measure(&backlog, &slot, surroundings).await?);
         }
     }
-    for (name, cell) in [("rebuild rows", ROWS), ("rebuild folded", FOLDED)] {
+    let ratios =
+        [("rebuild rows", ROWS), ("rebuild folded", FOLDED), ("rebuild topic", FROM_TOPIC)];
+    for (name, cell) in ratios {
         report.ratio(name, &format!("{cell} / {COPY}"), Aim::None, |round| {
             Some(round.rate(cell)? / round.rate(COPY)?)
         });
@@ -58,8 +62,8 @@ fn conditions(args: &Args) -> Vec<String> {
             args.events,
             crate::append::ours::DATUM_BYTES,
         ),
-        "a rebuild's time goes from the moment that it is asked for to the switch: reading the log, \
-         the table with its indexes, the comparison of every row with the live one"
+        "a rebuild's time goes from the moment that it is asked for to the switch: reading the log or \
+         the topic, the table with its indexes, the comparison of every row with the live one"
             .to_owned(),
         "`COPY` writes the rows of the second view, known in advance, into a table with its primary \
          key, 2,000 a statement on one connection"
@@ -82,8 +86,9 @@ async fn measure(
             let copied = drain::measure(&meter, raw::copy(&mut owner, backlog.events)).await?;
             (copied, raw::check(&mut owner, backlog.events).await?)
         }
-        FOLDED => ours::measure::<Pieces>(backlog, &database, &meter).await?,
-        _ => ours::measure::<Sendings>(backlog, &database, &meter).await?,
+        FOLDED => ours::measure::<Pieces>(backlog, &database, &meter, Past::Log).await?,
+        ROWS => ours::measure::<Sendings>(backlog, &database, &meter, Past::Log).await?,
+        _ => ours::measure::<Sendings>(backlog, &database, &meter, Past::Topic).await?,
     };
     let mut cell = Cell::of(slot, "event", &measured);
     cell.invariant = held;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bench_load::{Measured, Meter};
 use factline_log::LogReader;
 use factline_projection::rebuilds::{self, Begin, NewRebuild, Rebuild};
-use factline_projection::{FoldedView, Projection, View};
+use factline_projection::{FoldedView, History, Projection, View};
 use factline_testkit::TestDatabase;
 use factline_testkit::parcels::ParcelEvent;
 use sqlx::PgPool;
@@ -22,6 +22,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// A rebuild that takes longer has stopped.
 const WITHIN: Duration = Duration::from_secs(300);
 
+/// Where a rebuild reads the past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Past {
+    Log,
+    Topic,
+}
+
 /// Catches up, asks for a rebuild, and measures until it has been switched to.
 ///
 /// # Errors
@@ -30,13 +37,17 @@ pub(super) async fn measure<V: View + 'static>(
     backlog: &Backlog,
     database: &TestDatabase,
     meter: &Meter,
+    past: Past,
 ) -> Result<(Measured, Result<String, String>), Failure>
 where
     FoldedView<V>: Projection<Event = ParcelEvent>,
 {
     let pool = database.pool().await;
-    let history = LogReader::new(&backlog.log.settings.owner_url, 2)?;
-    let running = Running::start::<V>(backlog, &pool, Some(Arc::new(history))).await?;
+    let history: Option<Arc<dyn History>> = match past {
+        Past::Log => Some(Arc::new(LogReader::new(&backlog.log.settings.owner_url, 2)?)),
+        Past::Topic => None,
+    };
+    let running = Running::start::<V>(backlog, &pool, history).await?;
     reach(&pool, backlog.events).await?;
     let measured = drain::measure(meter, rebuild::<V>(&pool, backlog.events)).await?;
     running.end().await?;
