@@ -6,7 +6,8 @@
 //!
 //! 1. opens its [`Database`] and has it watched,
 //! 2. [`begin`]s each of its views,
-//! 3. serves its routes with what it got, in a process that has the role for it.
+//! 3. follows the heartbeat under a name of its own ([`follow_heartbeat`]),
+//! 4. serves its routes with what it got, in a process that has the role for it.
 //!
 //! `services/projector-list/src/lib.rs` is the shortest one.
 
@@ -15,12 +16,14 @@
 pub mod cursor;
 
 mod database;
+mod heartbeat;
 mod page;
 mod projecting;
 mod reading;
 mod settings;
 
 pub use database::{Database, Migration, migrate, pool};
+pub use heartbeat::follow_heartbeat;
 pub use page::{Limit, PageError};
 pub use projecting::begin;
 pub use reading::{Fresh, Reading, fresh_together, unanswered};
