@@ -1,5 +1,7 @@
 //! A system in which nothing happens: is it idle, or dead?
 
+#![allow(clippy::unwrap_used)] // plain functions beside the tests use it too
+
 use std::time::Duration;
 
 use e2e::{Process, Service, System};

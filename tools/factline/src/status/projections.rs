@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn the_age_is_that_of_the_newest_event_of_any_partition() {
-        let at = |seconds| DateTime::from_timestamp(1_700_000_000 + seconds, 0);
+        let at = |seconds: i64| DateTime::from_timestamp(1_700_000_000 + seconds, 0);
         let mut rows = [checkpoint("a", 0, 10), checkpoint("a", 1, 4), checkpoint("b", 0, 0)];
         (rows[0].recorded_at, rows[1].recorded_at) = (at(5), at(7));
         let age = |name| age_seconds(&rows, name, "factline.parcel.v1", at(9).unwrap());
