@@ -42,6 +42,8 @@ pub struct System {
     list: TestDatabase,
     stats: TestDatabase,
     alerts: TestDatabase,
+    /// Of every service, beside those that say where everything is.
+    settings: Vec<(String, String)>,
 }
 
 impl System {
@@ -50,8 +52,17 @@ impl System {
         Self::create_on(test_name, stack()).await
     }
 
+    /// The same with settings that all services share.
+    pub async fn create_with(test_name: &str, settings: &[(&str, &str)]) -> Self {
+        Self::build(test_name, stack(), settings).await
+    }
+
     /// The same on a stack that the caller owns.
     pub async fn create_on(test_name: &str, stack: Addresses) -> Self {
+        Self::build(test_name, stack, &[]).await
+    }
+
+    async fn build(test_name: &str, stack: Addresses, settings: &[(&str, &str)]) -> Self {
         let prefix = unique_prefix(test_name);
         let folder = std::env::temp_dir().join("factline-e2e").join(&prefix);
         let system = Self {
@@ -62,6 +73,10 @@ impl System {
             list: TestDatabase::create(&format!("{test_name}_list")).await,
             stats: TestDatabase::create(&format!("{test_name}_stats")).await,
             alerts: TestDatabase::create(&format!("{test_name}_alerts")).await,
+            settings: settings
+                .iter()
+                .map(|(key, value)| ((*key).into(), (*value).into()))
+                .collect(),
         };
         for service in Service::ALL {
             system.migrate(service).await;
@@ -169,6 +184,8 @@ impl System {
             ("KAFKA__SESSION_TIMEOUT_MS", "6000".to_owned()),
             ("REGISTRY__URL", self.stack.registry_url.clone()),
             ("TELEMETRY__FORMAT", "human".to_owned()),
+            // Tests count events; the one of the heartbeat sets its own.
+            ("HEARTBEAT__EVERY_MS", "0".to_owned()),
         ];
         let reader = self.log.url().replace("//postgres@", "//factline_log_reader@");
         match service {
@@ -191,7 +208,8 @@ impl System {
             all.push(("DATABASE__URL", self.database(service).url()));
             all.push(("HISTORY__URL", reader));
         }
-        all.into_iter().map(|(key, value)| (format!("FACTLINE__{key}"), value)).collect()
+        let all = all.into_iter().map(|(key, value)| (format!("FACTLINE__{key}"), value));
+        all.chain(self.settings.clone()).collect()
     }
 }
 

@@ -7,6 +7,7 @@ use std::{fs, io, path::Path};
 
 use domain::{customer::CustomerEvent, inventory::InventoryEvent, order::OrderEvent};
 use factline_codec::{RELEASE_RECORD, SchemaFolder};
+use factline_core::heartbeat::HeartbeatEvent;
 use factline_testkit::renew_golden_data;
 
 fn main() -> io::Result<()> {
@@ -14,6 +15,7 @@ fn main() -> io::Result<()> {
     let mut changed = renew_golden_data::<InventoryEvent>(&schemas);
     changed.extend(renew_golden_data::<OrderEvent>(&schemas));
     changed.extend(renew_golden_data::<CustomerEvent>(&schemas));
+    changed.extend(renew_golden_data::<HeartbeatEvent>(&schemas));
     let record = schemas.join(RELEASE_RECORD);
     let (before, after) =
         (fs::read_to_string(&record)?, SchemaFolder::read(&schemas)?.renewed_record());

@@ -7,6 +7,7 @@ mod event;
 mod event_set;
 mod fault;
 mod fold;
+pub mod heartbeat;
 mod identity;
 mod partitioner;
 mod position;

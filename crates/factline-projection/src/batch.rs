@@ -38,7 +38,10 @@ pub(crate) struct Slice {
     pub(crate) position: Position,
     /// `None`: no record of Kafka was dealt with, only events of the log.
     pub(crate) next_offset: Option<i64>,
+    /// Of the newest event.
     pub(crate) recorded_at: Option<DateTime<Utc>>,
+    /// Of the oldest event.
+    pub(crate) oldest_recorded_at: Option<DateTime<Utc>>,
     /// How many records of Kafka were dealt with.
     pub(crate) records: usize,
 }

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::{DateTime, Utc};
 use factline_kafka::{Delivery, PartitionId, Progress};
 use tokio::sync::oneshot;
 
@@ -158,6 +159,13 @@ impl Desk {
         self.partitions.keys().cloned().collect()
     }
 
+    /// Of every partition, when the oldest event was recorded that is not visible yet.
+    pub(crate) fn waiting(
+        &self,
+    ) -> impl Iterator<Item = (PartitionId, Option<DateTime<Utc>>)> + '_ {
+        self.partitions.values().map(|one| (one.id.clone(), one.waiting_since()))
+    }
+
     /// The partition, when it is still held under this assignment.
     pub(crate) fn held(&mut self, id: &PartitionId, epoch: u64) -> Option<&mut Partition> {
         self.partitions.get_mut(id).filter(|partition| partition.epoch == epoch)
@@ -170,7 +178,7 @@ impl Desk {
 
     /// How many records wait in all queues.
     #[cfg(test)]
-    pub(crate) fn waiting(&self) -> usize {
+    pub(crate) fn queued(&self) -> usize {
         self.partitions.values().map(|one| one.queue.len()).sum()
     }
 

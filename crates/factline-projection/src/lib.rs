@@ -30,6 +30,7 @@ mod fold;
 mod gate;
 mod history;
 pub mod inspect;
+mod lateness;
 mod ledger;
 mod meters;
 mod operator;

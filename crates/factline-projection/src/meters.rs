@@ -1,10 +1,11 @@
 //! The projection's metrics, each named once.
 
+use chrono::{DateTime, Utc};
 use factline_core::Position;
 use factline_kafka::PartitionId;
-use metrics::{counter, gauge};
+use metrics::{counter, gauge, histogram};
 
-use crate::transaction::Settled;
+use crate::{lateness::seconds, transaction::Settled};
 
 #[allow(clippy::cast_precision_loss)] // positions stay far below 2^53
 pub(crate) fn position(projection: &'static str, id: &PartitionId, position: Position) {
@@ -15,6 +16,42 @@ pub(crate) fn position(projection: &'static str, id: &PartitionId, position: Pos
         "partition" => id.partition.to_string(),
     )
     .set(position.0 as f64);
+}
+
+/// Events of a partition became visible now. `oldest`: when the log recorded the first of them; none of
+/// the batch has waited for longer, so one observation a batch is a bound for each of its events.
+pub(crate) fn visible(
+    projection: &'static str,
+    id: &PartitionId,
+    oldest: DateTime<Utc>,
+    now: DateTime<Utc>,
+) {
+    let waited = seconds(oldest, now);
+    clock_behind(projection, (-waited).max(0.0)); // the observation does not show it
+    histogram!(
+        "factline_projection_visible_seconds",
+        "projection" => projection,
+        "topic" => id.topic.to_string(),
+        "partition" => id.partition.to_string(),
+    )
+    .record(waited.max(0.0));
+}
+
+/// Age of the oldest event that is not visible yet; 0 when there is none.
+pub(crate) fn freshness(projection: &'static str, id: &PartitionId, seconds: f64) {
+    gauge!(
+        "factline_projection_freshness_seconds",
+        "projection" => projection,
+        "topic" => id.topic.to_string(),
+        "partition" => id.partition.to_string(),
+    )
+    .set(seconds);
+}
+
+/// By how much this clock is behind the log's, at least: the newest batch's first event was recorded so
+/// long after its own commit here.
+fn clock_behind(projection: &'static str, seconds: f64) {
+    gauge!("factline_projection_clock_behind_seconds", "projection" => projection).set(seconds);
 }
 
 pub(crate) fn settled(projection: &'static str, settled: Settled, refilled: u64) {
@@ -101,6 +138,7 @@ pub(crate) fn announce(projection: &'static str, parked_streams: i64) {
         rebuilds(projection, outcome, 0);
     }
     rebuild_remaining(projection, 0);
+    clock_behind(projection, 0.0);
     for act in ["retry", "dry_run", "skip"] {
         for outcome in ["done", "refused"] {
             operator_acts(projection, act, outcome, 0);

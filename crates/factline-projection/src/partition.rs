@@ -5,6 +5,7 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
+use chrono::{DateTime, Utc};
 use factline_core::{Envelope, Position};
 use factline_kafka::{
     AssignedPartition, Backlog, HeaderFault, PartitionId, Progress, Record, next_offset,
@@ -92,6 +93,10 @@ pub(crate) struct Partition {
     pub(crate) queue: VecDeque<Incoming>,
     /// The highest position that was dropped because it ran ahead.
     pub(crate) ran_ahead: Position,
+    /// When the log recorded the oldest of those.
+    ran_ahead_since: Option<DateTime<Utc>>,
+    /// When the log recorded the oldest event that was taken and is not visible yet.
+    in_hand_since: Option<DateTime<Utc>>,
     /// How often its next offset was gone from the topic. What was behind it only the log knows.
     pub(crate) losses: u32,
     /// Of these, how many the log has been asked about, up to its end.
@@ -126,6 +131,8 @@ impl Partition {
             backlog: Arc::clone(&assigned.backlog),
             queue: VecDeque::new(),
             ran_ahead: Position::ZERO,
+            ran_ahead_since: None,
+            in_hand_since: None,
             losses: 0,
             made_up: 0,
             pass: 0,
@@ -190,6 +197,7 @@ impl Partition {
         if !at_gap {
             self.hold = Hold::Free;
         }
+        self.in_hand_since = intake.since();
         (!intake.incoming.is_empty() || intake.refill.is_some()).then_some(intake)
     }
 
@@ -223,8 +231,11 @@ impl Partition {
             return false;
         };
         let before = self.queue.len();
-        let dropped = self.queue.range(..arrived).filter_map(Incoming::position);
-        self.ran_ahead = dropped.fold(self.ran_ahead, Position::max);
+        for envelope in self.queue.range(..arrived).filter_map(|one| one.envelope.as_ref().ok()) {
+            self.ran_ahead = self.ran_ahead.max(envelope.position);
+            let since = self.ran_ahead_since.get_or_insert(envelope.recorded_at);
+            *since = envelope.recorded_at.min(*since);
+        }
         let mut index = 0;
         self.queue.retain(|one| {
             let keep = index >= arrived || one.position().is_none_or(|at| at < next);
@@ -260,6 +271,7 @@ impl Partition {
 
     /// Puts records back in front, in the order of their offsets.
     pub(crate) fn give_back(&mut self, mut incoming: Vec<Incoming>) {
+        self.in_hand_since = None;
         incoming.sort_by_key(|one| one.record.offset);
         for one in incoming.into_iter().rev() {
             self.queue.push_front(one);
@@ -273,6 +285,10 @@ impl Partition {
         self.applied = applied;
         self.next_offset = next_offset.or(self.next_offset);
         self.attempts = 0;
+        self.in_hand_since = None;
+        if applied >= self.ran_ahead {
+            self.ran_ahead_since = None;
+        }
         self.backlog.taken(records);
     }
 
@@ -285,6 +301,7 @@ impl Partition {
         self.next_offset = checkpoint.next_offset;
         self.hold = Hold::Free;
         self.ran_ahead = Position::ZERO;
+        self.ran_ahead_since = None;
     }
 
     pub(crate) fn progress(&self) -> Option<Progress> {
@@ -306,6 +323,8 @@ impl Partition {
 pub(crate) fn offset_behind(incoming: &Incoming) -> i64 {
     next_offset(&incoming.record)
 }
+
+mod waiting;
 
 #[cfg(test)]
 mod tests;

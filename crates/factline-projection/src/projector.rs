@@ -26,6 +26,7 @@ use crate::{
     export::Export,
     failure::Class,
     history::{History, topic::TopicHistory},
+    lateness::Lateness,
     meters,
     operator::Operator,
     reading::Reader,
@@ -99,6 +100,7 @@ impl<P: Projection> Projector<P> {
             settings,
             database,
             board: Board::new(),
+            lateness: Lateness::default(),
             moved: watch::Sender::new(0),
             parked: Notify::new(),
             halted: AtomicBool::new(false),
@@ -148,7 +150,9 @@ impl<P: Projection> Projector<P> {
         let export = Export::new(Arc::clone(&self.shared), self.kafka.clone());
         tasks.spawn(export.run(stopped.clone()));
         tasks.spawn(Operator::new(Arc::clone(&self.shared)).run(stopped.clone()));
-        tasks.spawn(Rebuilder::new(Arc::clone(&self.shared)).run(stopped));
+        tasks.spawn(Rebuilder::new(Arc::clone(&self.shared)).run(stopped.clone()));
+        let shared = Arc::clone(&self.shared);
+        tasks.spawn(async move { shared.lateness.tell(shared.name(), stopped).await });
 
         let (shared, epochs) = (Arc::clone(&self.shared), HashMap::new());
         let mut coordinator = Coordinator { shared, consumer, workers, epochs };

@@ -5,7 +5,10 @@ use std::sync::{Arc, atomic::AtomicBool};
 use sqlx::PgPool;
 use tokio::sync::{Notify, watch};
 
-use crate::{Projection, ProjectionSettings, history::History, reading::Reader, status::Board};
+use crate::{
+    Projection, ProjectionSettings, history::History, lateness::Lateness, reading::Reader,
+    status::Board,
+};
 
 pub(crate) struct Shared<P: Projection> {
     pub(crate) projection: P,
@@ -18,6 +21,7 @@ pub(crate) struct Shared<P: Projection> {
     /// For single statements; each worker's transactions run on a connection of its own.
     pub(crate) database: PgPool,
     pub(crate) board: Board,
+    pub(crate) lateness: Lateness,
     /// Counts commits: whoever waits for a checkpoint looks again when it changes.
     pub(crate) moved: watch::Sender<u64>,
     /// Something was parked or kept: the export looks again.

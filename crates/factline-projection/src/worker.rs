@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::Utc;
 use factline_kafka::{ConsumerHandle, StartAt};
 use sqlx::PgConnection;
 use tokio::{
@@ -77,9 +78,12 @@ impl<P: Projection> Worker<P> {
                 self.core.desk.hear(order);
             }
             for id in self.core.desk.let_go() {
+                self.shared.lateness.forget(self.shared.name(), &id);
                 self.shared.board.clear(&Cause::Partition(id));
             }
-            match self.next_job() {
+            let job = self.next_job();
+            self.shared.lateness.note(self.core.desk.waiting());
+            match job {
                 Some(job) => self.work(job).await,
                 None => self.wait().await,
             }
@@ -183,8 +187,12 @@ impl<P: Projection> Worker<P> {
     }
 
     fn tell_settled(&self, job: &Job<P::Event>, settled: Settled) {
+        let now = Utc::now();
         for slice in &job.batch.slices {
             meters::position(self.shared.name(), &slice.id, slice.position);
+            if let Some(oldest) = slice.oldest_recorded_at {
+                meters::visible(self.shared.name(), &slice.id, oldest, now);
+            }
         }
         self.shared.moved.send_modify(|commits| *commits = commits.wrapping_add(1));
         meters::settled(self.shared.name(), settled, job.refilled);
@@ -203,6 +211,7 @@ impl<P: Projection> Worker<P> {
                 finished = &mut running => return Some(finished),
                 order = self.inbox.recv() => {
                     self.core.desk.hear(order.unwrap_or(Order::Stop));
+                    self.shared.lateness.note(self.core.desk.waiting());
                     if self.core.desk.is_pressed() {
                         until.get_or_insert_with(|| Instant::now() + FINISH_WITHIN);
                     }

@@ -6,7 +6,8 @@
 //!
 //! 1. opens its [`Database`] and has it watched,
 //! 2. [`begin`]s each of its views,
-//! 3. serves its routes with what it got, in a process that has the role for it, and with a [`Cache`]
+//! 3. follows the heartbeat under a name of its own ([`follow_heartbeat`]),
+//! 4. serves its routes with what it got, in a process that has the role for it, and with a [`Cache`]
 //!    where a query is expensive.
 //!
 //! `services/projector-list/src/lib.rs` is the shortest one.
@@ -17,6 +18,7 @@ pub mod cursor;
 
 mod cache;
 mod database;
+mod heartbeat;
 mod page;
 mod projecting;
 mod reading;
@@ -24,6 +26,7 @@ mod settings;
 
 pub use cache::{Cache, Question};
 pub use database::{Database, Migration, migrate, pool};
+pub use heartbeat::follow_heartbeat;
 pub use page::{Limit, PageError};
 pub use projecting::begin;
 pub use reading::{Fresh, Reading, fresh_together, unanswered};

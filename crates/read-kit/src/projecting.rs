@@ -7,7 +7,7 @@ use factline_codec::Registry;
 use factline_core::DomainEvent;
 use factline_log::LogReader;
 use factline_projection::{
-    Condition, History, Projection, Projector, ProjectorParts, ReadGate, Status,
+    Condition, History, Projection, ProjectionSettings, Projector, ProjectorParts, ReadGate, Status,
 };
 use service_kit::{Component, Phase, Runtime, ServiceError};
 use tokio::sync::watch;
@@ -37,7 +37,14 @@ pub fn begin<P: Projection, R: PartialEq>(
     let pool = database.queries.clone();
     let wait = Duration::from_millis(settings.query.consistency_wait_ms);
     let gate = if settings.plays(role) {
-        project(projection, settings, database, runtime)?
+        let name = projection.name();
+        let (gate, status) =
+            project(projection, settings, settings.projection.clone(), database, runtime)?;
+        let component = runtime.health.component(format!("projection {name}"));
+        runtime.tasks.spawn(Phase::Watching, format!("health of {name}"), |stop| {
+            report(status, component, stop)
+        });
+        gate
     } else {
         let topic = settings.kafka.topic(P::Event::KIND);
         ReadGate::new(pool.clone(), projection.name(), vec![topic.into()])
@@ -45,12 +52,14 @@ pub fn begin<P: Projection, R: PartialEq>(
     Ok(Reading { pool, gate, wait })
 }
 
-fn project<P: Projection, R>(
+/// Runs it as a task of the service; gives what it is asked by.
+pub(crate) fn project<P: Projection, R>(
     projection: P,
     settings: &ReadSettings<R>,
+    pace: ProjectionSettings,
     database: &Database,
     runtime: &Runtime,
-) -> Result<ReadGate, ServiceError> {
+) -> Result<(ReadGate, watch::Receiver<Status>), ServiceError> {
     let name = projection.name();
     let projector = Projector::new(ProjectorParts {
         projection,
@@ -58,17 +67,13 @@ fn project<P: Projection, R>(
         database: database.projections.clone(),
         registry: Arc::new(Registry::new(&settings.registry)?),
         history: history(&settings.history)?,
-        settings: settings.projection.clone(),
+        settings: pace,
     })?;
     let (gate, status) = (projector.gate(), projector.status());
-    let component = runtime.health.component(format!("projection {name}"));
-    runtime.tasks.spawn(Phase::Watching, format!("health of {name}"), |stop| {
-        report(status, component, stop)
-    });
     runtime.tasks.spawn(Phase::Working, format!("projection {name}"), |stop| async move {
         projector.run(stop.cancelled()).await.map_err(ServiceError::from)
     });
-    Ok(gate)
+    Ok((gate, status))
 }
 
 fn history(settings: &HistorySettings) -> Result<Option<Arc<dyn History>>, ServiceError> {

@@ -1,6 +1,7 @@
 //! The sections that every read service has; the service's own `config.toml` lists every key.
 
 use factline_codec::RegistrySettings;
+use factline_core::heartbeat::HeartbeatSettings;
 use factline_kafka::KafkaSettings;
 use factline_projection::ProjectionSettings;
 use serde::Deserialize;
@@ -25,6 +26,8 @@ pub struct ReadSettings<R = Role> {
     pub projection: ProjectionSettings,
     /// How queries are answered.
     pub query: QuerySettings,
+    /// How often one is to come.
+    pub heartbeat: HeartbeatSettings,
 }
 
 /// What a process does; one binary scales by role.
@@ -108,9 +111,11 @@ impl<R> Validate for ReadSettings<R> {
         // A caller that waits longer is better told to come back.
         let wait = self.query.consistency_wait_ms;
         problems.extend(within("query.consistency_wait_ms", wait, 0..=30_000));
-        let kafka = self.kafka.problems().into_iter();
-        let kafka = kafka.map(|(key, detail)| SettingsProblem::new(key, detail)).collect();
-        problems.extend(in_section("kafka", kafka));
+        let told = |problems: Vec<(&'static str, String)>| {
+            problems.into_iter().map(|(key, detail)| SettingsProblem::new(key, detail)).collect()
+        };
+        problems.extend(in_section("kafka", told(self.kafka.problems())));
+        problems.extend(in_section("heartbeat", told(self.heartbeat.problems())));
         problems.extend(self.projection.problems().into_iter().map(|text| {
             let (key, detail) = text.split_once(' ').unwrap_or((&text, ""));
             SettingsProblem::new(key, detail)
@@ -154,6 +159,7 @@ mod tests {
             registry: RegistrySettings { url: url(), timeout_ms: 5_000, auto_register: false },
             projection: ProjectionSettings::default(),
             query: QuerySettings { consistency_wait_ms: 2_000 },
+            heartbeat: HeartbeatSettings { every_ms: 30_000 },
         }
     }
 
@@ -169,6 +175,7 @@ mod tests {
         bad.database = DatabaseSettings { url: " ".to_owned(), max_connections: 0 };
         bad.history.max_connections = 101;
         bad.kafka.brokers.clear();
+        bad.heartbeat.every_ms = 1;
         bad.registry.url.clear();
         bad.projection.workers = 0;
         bad.query.consistency_wait_ms = 30_001;
@@ -182,6 +189,7 @@ mod tests {
                 "history.max_connections",
                 "query.consistency_wait_ms",
                 "kafka.brokers",
+                "heartbeat.every_ms",
                 "projection.workers",
             ]
         );

@@ -51,6 +51,8 @@ impl Program for Alerter {
         database.watch(&runtime);
         let watch = Watch { cooldown: Duration::from_millis(settings.alerts.cooldown_ms) };
         let reading = read_kit::begin(watch, Role::Watch, &read, &database, &runtime)?;
+        let name = "heartbeat_alerts";
+        read_kit::follow_heartbeat(name, Role::Watch, &read, &database, &runtime)?;
         if read.plays(Role::Deliver) && !settings.webhook.url.is_empty() {
             let pool = read_kit::pool(&read.database, "factline-deliveries", DELIVERY_CONNECTIONS)?;
             let delivering = Delivering::new(pool, settings.webhook)?;

@@ -1,6 +1,7 @@
 //! The service's own sections; `config.toml` lists every key.
 
 use factline_codec::RegistrySettings;
+use factline_core::heartbeat::HeartbeatSettings;
 use factline_kafka::KafkaSettings;
 use factline_projection::ProjectionSettings;
 use read_kit::{DatabaseSettings, HistorySettings, QuerySettings, ReadSettings};
@@ -27,6 +28,8 @@ pub struct Settings {
     pub projection: ProjectionSettings,
     /// How queries are answered.
     pub query: QuerySettings,
+    /// How often a heartbeat is to come.
+    pub heartbeat: HeartbeatSettings,
     /// When alerts are told.
     pub alerts: AlertSettings,
     /// Where alerts are told.
@@ -108,9 +111,10 @@ impl Settings {
     /// The part that every read service has.
     #[must_use]
     pub fn read(&self) -> ReadSettings<Role> {
-        let Self { roles, database, history, kafka, registry, projection, query, .. } =
-            self.clone();
-        ReadSettings { roles, database, history, kafka, registry, projection, query }
+        let Self {
+            roles, database, history, kafka, registry, projection, query, heartbeat, ..
+        } = self.clone();
+        ReadSettings { roles, database, history, kafka, registry, projection, query, heartbeat }
     }
 }
 

@@ -11,6 +11,7 @@ mod answer;
 mod batch;
 mod commands;
 mod flow;
+mod heartbeat;
 mod history;
 mod kinds;
 mod openapi;
@@ -21,9 +22,9 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 
 use domain::{customer::Customer, inventory::Item, order::Order};
 use factline_codec::{Codec, Registry};
-use factline_core::{Aggregate, Fault};
+use factline_core::{Aggregate, Fault, heartbeat::PARTITIONS};
 use factline_log::{LaneParts, Lanes, LogReader, RelayCursors, ensure_topic};
-use factline_relay::{Relay, RelayParts, RelayStatus};
+use factline_relay::{Relay, RelayParts, RelaySettings, RelayStatus};
 use service_kit::{Component, Phase, Program, Runtime, ServiceError};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -66,6 +67,7 @@ impl Program for CommandApi {
         let reader =
             LogReader::new(&settings.log.url, settings.log.read_connections).map_err(told)?;
         let mut wakes = KINDS.map(|_| Arc::<Notify>::default());
+        let mut heartbeat_wake = Arc::<Notify>::default();
         if settings.roles.contains(&Role::Http) {
             let (items, items_wake) = open::<Item>(&settings, &runtime)?;
             let (orders, orders_wake) = open::<Order>(&settings, &runtime)?;
@@ -73,12 +75,20 @@ impl Program for CommandApi {
             wakes = [items_wake, orders_wake, customers_wake];
             let stores = Stores { items, orders, customers, reader: reader.clone() };
             runtime.serve_http(routes::all(App(Arc::new(stores)))).await?;
+            if settings.heartbeat.is_on() {
+                heartbeat_wake = heartbeat::begin(&settings, &runtime)?;
+            }
         }
         let audited = !settings.log.allow_unsafe_database;
         watch_log(&runtime, reader.clone(), settings.kafka.topic(Item::KIND), audited);
         if settings.roles.contains(&Role::Relay) {
             for (kind, wake) in KINDS.into_iter().zip(wakes) {
-                spawn_relay(&settings, kind, reader.clone(), wake, &runtime)?;
+                let pace = settings.relay.clone();
+                spawn_relay(&settings, kind, pace, reader.clone(), wake, &runtime)?;
+            }
+            if settings.heartbeat.is_on() {
+                let pace = heartbeat::relay(&settings.relay);
+                spawn_relay(&settings, heartbeat::KIND, pace, reader, heartbeat_wake, &runtime)?;
             }
         }
         Ok(())
@@ -89,6 +99,10 @@ impl Program for CommandApi {
         for kind in KINDS {
             let topic = settings.kafka.topic(kind);
             ensure_topic(&mut owner, &topic, settings.log.partitions).await.map_err(told)?;
+        }
+        if settings.heartbeat.is_on() {
+            let topic = settings.kafka.topic(heartbeat::KIND);
+            ensure_topic(&mut owner, &topic, PARTITIONS).await.map_err(told)?;
         }
         Ok(())
     }
@@ -158,6 +172,7 @@ async fn log_state(reader: &LogReader, topic: &str, audited: bool) -> Result<(),
 fn spawn_relay(
     settings: &Settings,
     kind: &str,
+    pace: RelaySettings,
     reader: LogReader,
     wake: Arc<Notify>,
     runtime: &Runtime,
@@ -169,7 +184,7 @@ fn spawn_relay(
         registry: Arc::new(Registry::new(&settings.registry).map_err(told)?),
         registry_url: settings.registry.url.clone(),
         kafka: settings.kafka.clone(),
-        settings: settings.relay.clone(),
+        settings: pace,
         wake,
     };
     let (relay, status) = Relay::new(parts).map_err(told)?;

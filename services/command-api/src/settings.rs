@@ -1,6 +1,7 @@
 //! The service's own sections.
 
 use factline_codec::RegistrySettings;
+use factline_core::heartbeat::HeartbeatSettings;
 use factline_kafka::KafkaSettings;
 use factline_log::LogSettings;
 use factline_relay::RelaySettings;
@@ -26,6 +27,7 @@ pub struct Settings {
     pub(crate) kafka: KafkaSettings,
     pub(crate) registry: RegistrySettings,
     pub(crate) relay: RelaySettings,
+    pub(crate) heartbeat: HeartbeatSettings,
 }
 
 impl Validate for Settings {
@@ -36,6 +38,7 @@ impl Validate for Settings {
         let mut problems = in_section("log", told(self.log.problems()));
         problems.extend(in_section("kafka", told(self.kafka.problems())));
         problems.extend(in_section("relay", told(self.relay.problems())));
+        problems.extend(in_section("heartbeat", told(self.heartbeat.problems())));
         if self.roles.is_empty() {
             problems.push(SettingsProblem::new("roles", "must name at least one role"));
         }

@@ -48,6 +48,8 @@ impl Program for ProjectorList {
         database.watch(&runtime);
         let views = begin_views(&settings, &database, &runtime)?;
         live.begin(&settings, &database, &runtime)?;
+        let name = "heartbeat_list";
+        read_kit::follow_heartbeat(name, Role::Project, &settings, &database, &runtime)?;
         if settings.plays(Role::Query) {
             runtime.serve_http(http::routes(views).with_other(live.routes())).await?;
         }

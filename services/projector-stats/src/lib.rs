@@ -43,6 +43,8 @@ impl Program for ProjectorStats {
         let database = Database::new(&settings.database)?;
         database.watch(&runtime);
         let views = begin_views(&settings, &database, &runtime)?;
+        let name = "heartbeat_stats";
+        read_kit::follow_heartbeat(name, Role::Project, &settings, &database, &runtime)?;
         if settings.plays(Role::Query) {
             let cache = Cache::begin(&cache, &runtime)?;
             runtime.serve_http(http::routes(views, cache)).await?;

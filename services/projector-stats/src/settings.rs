@@ -1,6 +1,7 @@
 //! The service's own sections; `config.toml` lists every key.
 
 use factline_codec::RegistrySettings;
+use factline_core::heartbeat::HeartbeatSettings;
 use factline_kafka::KafkaSettings;
 use factline_projection::ProjectionSettings;
 use read_kit::{
@@ -27,6 +28,8 @@ pub struct Settings {
     pub projection: ProjectionSettings,
     /// How queries are answered.
     pub query: QuerySettings,
+    /// How often a heartbeat is to come.
+    pub heartbeat: HeartbeatSettings,
     /// Where answers of expensive queries are kept.
     pub cache: CacheSettings,
 }
@@ -35,9 +38,18 @@ impl Settings {
     /// The part that every read service has.
     #[must_use]
     pub fn read(&self) -> ReadSettings {
-        let Self { roles, database, history, kafka, registry, projection, query, cache: _ } =
-            self.clone();
-        ReadSettings { roles, database, history, kafka, registry, projection, query }
+        let Self {
+            roles,
+            database,
+            history,
+            kafka,
+            registry,
+            projection,
+            query,
+            heartbeat,
+            cache: _,
+        } = self.clone();
+        ReadSettings { roles, database, history, kafka, registry, projection, query, heartbeat }
     }
 }
 

@@ -64,6 +64,7 @@ impl Sources {
             kafka: KafkaSettings {
                 brokers: settings.kafka.brokers,
                 group_prefix: settings.kafka.group_prefix,
+                topic_prefix: settings.kafka.topic_prefix,
                 client_id: "factline-operator".to_owned(),
                 ..KafkaSettings::default()
             },

@@ -4,6 +4,7 @@ mod projections;
 mod services;
 mod show;
 
+use factline_core::{DomainEvent as _, heartbeat::HeartbeatEvent};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -26,12 +27,14 @@ struct Status {
     services: Vec<ServiceStatus>,
     topics: Vec<TopicStatus>,
     projections: Vec<ProjectionStatus>,
-    /// Events in the log.
+    /// Events in the log, without heartbeats.
     log_events: i64,
-    /// Events that the slowest projection has not seen.
+    /// Events that the slowest projection has not seen, without heartbeats.
     lag_events: i64,
-    /// How long the oldest event waits that a projection has not seen.
+    /// How long the oldest event waits that a projection has not seen, without heartbeats.
     lag_seconds: f64,
+    /// How old the newest heartbeat is in the service where it is oldest; none where there is none.
+    heartbeat_age_seconds: Option<f64>,
     /// Events that stand parked, over all projections.
     parked: i64,
     /// What could not be asked.
@@ -79,11 +82,18 @@ async fn ask(sources: &Sources) -> Status {
             Err(failure) => problems.push(format!("{}: {failure}", projector.service)),
         }
     }
+    let heartbeat = sources.kafka.topic(HeartbeatEvent::KIND);
+    let (beats, work): (Vec<_>, Vec<_>) = all.iter().partition(|one| one.topic == heartbeat);
+    let of_work = topics.iter().filter(|topic| topic.name != heartbeat);
     Status {
         services: services::ask(sources).await,
-        log_events: topics.iter().map(Topic::events).sum(),
-        lag_events: all.iter().map(|one| one.lag_events).max().unwrap_or_default(),
-        lag_seconds: all.iter().map(|one| one.lag_seconds).fold(0.0, f64::max),
+        log_events: of_work.map(Topic::events).sum(),
+        lag_events: work.iter().map(|one| one.lag_events).max().unwrap_or_default(),
+        lag_seconds: work.iter().map(|one| one.lag_seconds).fold(0.0, f64::max),
+        heartbeat_age_seconds: beats
+            .iter()
+            .filter_map(|one| one.age_seconds)
+            .max_by(f64::total_cmp),
         parked: all.iter().map(|one| one.parked_events).sum(),
         topics: topics.iter().map(TopicStatus::from).collect(),
         projections: all,

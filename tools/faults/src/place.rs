@@ -84,6 +84,8 @@ impl Place {
             ("KAFKA__MESSAGE_TIMEOUT_MS", "2000".to_owned()),
             ("REGISTRY__URL", self.stack.registry_url.clone()),
             ("TELEMETRY__FORMAT", "human".to_owned()),
+            // What is in the log is compared with what the load was answered.
+            ("HEARTBEAT__EVERY_MS", "0".to_owned()),
             ("HTTP__LISTEN", "127.0.0.1:0".to_owned()),
             ("ADMIN__LISTEN", "127.0.0.1:0".to_owned()),
         ];

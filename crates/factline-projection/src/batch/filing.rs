@@ -61,6 +61,7 @@ impl<E: DomainEvent> Job<E> {
                     position: intake.expected,
                     next_offset: None,
                     recorded_at: None,
+                    oldest_recorded_at: None,
                     records: 0,
                 });
             }
@@ -181,6 +182,7 @@ impl Slice {
     fn advance(&mut self, envelope: &Envelope) {
         self.position = envelope.position;
         self.recorded_at = Some(envelope.recorded_at);
+        self.oldest_recorded_at.get_or_insert(envelope.recorded_at);
     }
 
     fn moved(&self) -> bool {

@@ -21,6 +21,8 @@ fn partition(applied: i64) -> Partition {
         backlog: Backlog::detached(),
         queue: VecDeque::new(),
         ran_ahead: Position::ZERO,
+        ran_ahead_since: None,
+        in_hand_since: None,
         losses: 0,
         made_up: 0,
         pass: 0,
@@ -184,4 +186,46 @@ fn records_given_back_come_again_in_order() {
     incoming.reverse();
     one.give_back(incoming);
     assert_eq!(positions(&take(&mut one, Instant::now()).unwrap()), [Some(1), Some(2), Some(3)]);
+}
+
+/// Of the record at a position, when it was recorded (see `testing::envelope`).
+fn recorded_at(position: i64) -> Option<DateTime<Utc>> {
+    Some(envelope("a", position, Version(position), "ParcelSent").recorded_at)
+}
+
+#[test]
+fn what_waits_is_as_old_as_the_oldest_event_that_is_not_visible() {
+    let (mut one, now) = (partition(2), Instant::now());
+    assert_eq!(one.waiting_since(), None, "nothing came");
+    one.accept(0, vec![record(10, 1), foreign(11), record(12, 2)]);
+    assert_eq!(one.waiting_since(), None, "repeats are visible, and what is foreign never will be");
+    one.accept(0, vec![record(13, 3), record(14, 4)]);
+    assert_eq!(one.waiting_since(), recorded_at(3));
+    let intake = one.take(&mut budget(4), now, WAIT).unwrap();
+    assert_eq!(one.waiting_since(), recorded_at(3), "taken, and not visible yet");
+    one.give_back(intake.incoming.into());
+    assert_eq!(one.waiting_since(), recorded_at(3), "the batch was rolled back");
+    take(&mut one, now).unwrap();
+    one.settle(Position(4), Some(15), 5);
+    assert_eq!(one.waiting_since(), None);
+}
+
+#[test]
+fn behind_a_hole_what_waits_is_as_old_as_the_first_event_beyond_it() {
+    let (mut one, now) = (partition(1), Instant::now());
+    one.accept(0, vec![record(10, 4), record(11, 5)]);
+    assert!(take(&mut one, now).is_none());
+    assert_eq!(one.waiting_since(), recorded_at(4));
+}
+
+#[test]
+fn what_ran_ahead_and_was_dropped_still_waits() {
+    let (mut one, now) = (partition(1), Instant::now());
+    one.accept(0, vec![record(10, 3), record(11, 5), record(12, 2)]);
+    take(&mut one, now).unwrap();
+    one.settle(Position(2), Some(13), 1);
+    assert_eq!(one.waiting_since(), recorded_at(3));
+    assert!(take(&mut one, now).is_none());
+    one.settle(Position(5), None, 0);
+    assert_eq!(one.waiting_since(), None);
 }

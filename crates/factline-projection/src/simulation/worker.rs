@@ -52,7 +52,7 @@ impl Worker {
     }
 
     pub(super) fn is_quiet(&self) -> bool {
-        matches!(self.phase, Phase::Idle) && self.inbox.is_empty() && self.core.desk.waiting() == 0
+        matches!(self.phase, Phase::Idle) && self.inbox.is_empty() && self.core.desk.queued() == 0
     }
 
     /// One step. What it returns is for Kafka.
@@ -95,7 +95,7 @@ impl Worker {
 
     fn begin(&mut self, outside: &mut Outside) -> Outcome {
         self.core.desk.let_go();
-        let waiting = self.core.desk.waiting();
+        let waiting = self.core.desk.queued();
         let Some(mut job) = self.core.next_job(&outside.settings, outside.now) else {
             self.count_dropped(outside, waiting, 0);
             return self.look(outside);
@@ -127,7 +127,7 @@ impl Worker {
     }
 
     fn count_dropped(&self, outside: &mut Outside, waiting: usize, taken: usize) {
-        let dropped = waiting - taken - self.core.desk.waiting();
+        let dropped = waiting - taken - self.core.desk.queued();
         outside.tally.count(Happening::RanAheadDropped, dropped);
     }
 

@@ -94,6 +94,7 @@ fn command(
     command.arg(verb).env("FACTLINE__HTTP__ADDRESS_FILE", address_file);
     command.env("FACTLINE__HTTP__LISTEN", "127.0.0.1:0");
     command.env("FACTLINE__ADMIN__LISTEN", "127.0.0.1:0");
+    command.env("FACTLINE__HEARTBEAT__EVERY_MS", "0"); // figures are of what the load writes
     settings.iter().for_each(|(key, value)| {
         command.env(format!("FACTLINE__{key}"), value);
     });

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use factline_projection::inspect::{self, CheckpointRow};
 use serde::Serialize;
 use sqlx::PgPool;
@@ -19,6 +20,8 @@ pub(super) struct ProjectionStatus {
     pub(super) position: i64,
     pub(super) lag_events: i64,
     pub(super) lag_seconds: f64,
+    /// Since the newest event that it has seen was recorded; none before the first.
+    pub(super) age_seconds: Option<f64>,
     pub(super) parked_streams: usize,
     pub(super) parked_events: i64,
     /// Records on the topic that are no events.
@@ -45,7 +48,7 @@ pub(super) async fn ask(
     log: &PgPool,
 ) -> Result<Vec<ProjectionStatus>, Failure> {
     let checkpoints = inspect::checkpoints(&projector.database).await?;
-    let mut all = from_checkpoints(&projector.service, &checkpoints, topics);
+    let mut all = from_checkpoints(&projector.service, &checkpoints, topics, Utc::now());
     let streams = inspect::parked_streams(&projector.database).await?;
     let events = inspect::parked_event_counts(&projector.database).await?;
     let foreign: Vec<(String, i64)> =
@@ -72,6 +75,7 @@ fn from_checkpoints(
     service: &str,
     checkpoints: &[CheckpointRow],
     topics: &[Topic],
+    now: DateTime<Utc>,
 ) -> Vec<ProjectionStatus> {
     let mut positions: BTreeMap<(&str, &str), BTreeMap<i32, i64>> = BTreeMap::new();
     for row in checkpoints {
@@ -96,6 +100,7 @@ fn from_checkpoints(
             position: partitions.iter().map(|one| one.position).sum(),
             lag_events: partitions.iter().map(|one| one.lag_events).sum(),
             lag_seconds: 0.0,
+            age_seconds: age_seconds(checkpoints, projection, name, now),
             parked_streams: 0,
             parked_events: 0,
             foreign_records: 0,
@@ -103,6 +108,18 @@ fn from_checkpoints(
         }
     };
     positions.into_iter().map(status).collect()
+}
+
+/// Clocks that differ must not make it younger than nothing.
+fn age_seconds(
+    checkpoints: &[CheckpointRow],
+    projection: &str,
+    topic: &str,
+    now: DateTime<Utc>,
+) -> Option<f64> {
+    let own = checkpoints.iter().filter(|row| row.projection == projection && row.topic == topic);
+    let newest = own.filter_map(|row| row.recorded_at).max()?;
+    Some((now - newest).to_std().unwrap_or_default().as_secs_f64())
 }
 
 /// How long ago the oldest unseen event was recorded, by the log's own clock.
@@ -125,8 +142,6 @@ async fn lag_seconds(log: &PgPool, status: &ProjectionStatus) -> Result<f64, Fai
 
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
-
     use super::*;
 
     fn checkpoint(projection: &str, partition: i32, position: i64) -> CheckpointRow {
@@ -150,8 +165,17 @@ mod tests {
             relayed: vec![10, 7],
         }];
         let rows = [checkpoint("a", 0, 10), checkpoint("a", 1, 4), checkpoint("b", 0, 0)];
-        let all = from_checkpoints("parcels", &rows, &topics);
+        let all = from_checkpoints("parcels", &rows, &topics, DateTime::UNIX_EPOCH);
         let lags: Vec<_> = all.iter().map(|one| (one.position, one.lag_events)).collect();
         assert_eq!(lags, [(14, 3), (0, 17)]);
+    }
+
+    #[test]
+    fn the_age_is_that_of_the_newest_event_of_any_partition() {
+        let at = |seconds: i64| DateTime::from_timestamp(1_700_000_000 + seconds, 0);
+        let mut rows = [checkpoint("a", 0, 10), checkpoint("a", 1, 4), checkpoint("b", 0, 0)];
+        (rows[0].recorded_at, rows[1].recorded_at) = (at(5), at(7));
+        let age = |name| age_seconds(&rows, name, "factline.parcel.v1", at(9).unwrap());
+        assert_eq!((age("a"), age("b")), (Some(2.0), None));
     }
 }

@@ -25,11 +25,12 @@ pub(super) fn text(status: &Status) -> String {
     for one in &status.projections {
         let _string_takes_all = writeln!(
             text,
-            "  {:<28} {:>9} seen, lag {} events ({:.1} s), {} parked in {} streams, {} foreign",
+            "  {:<28} {:>9} seen, lag {} events ({:.1} s){}, {} parked in {} streams, {} foreign",
             one.projection,
             one.position,
             one.lag_events,
             one.lag_seconds,
+            one.age_seconds.map(|age| format!(", newest {age:.1} s old")).unwrap_or_default(),
             one.parked_events,
             one.parked_streams,
             one.foreign_records,
@@ -47,6 +48,9 @@ pub(super) fn text(status: &Status) -> String {
         "{} events, lag {} events ({:.1} s), {} parked",
         status.log_events, status.lag_events, status.lag_seconds, status.parked
     );
+    if let Some(age) = status.heartbeat_age_seconds {
+        let _string_takes_all = write!(text, ", newest heartbeat {age:.1} s old");
+    }
     for problem in &status.problems {
         let _string_takes_all = write!(text, "\nproblem: {problem}");
     }
