@@ -9,7 +9,7 @@
 /// ParcelSentV2`. A step is a pure function that cannot fail. The structs of older versions carry
 /// `#[serde(rename = "ParcelSent")]`: Avro knows a record by its name.
 ///
-/// ```ignore
+/// ```text
 /// event_set! {
 ///     /// Everything that can happen to a parcel.
 ///     pub enum ParcelEvent of "parcel" {
@@ -19,8 +19,9 @@
 /// }
 /// ```
 ///
-/// Schemas that are no part of the product, such as a test's, stand in a folder of their own, named
-/// from the crate's: `of "parcel" in "tests/schemas"`.
+/// The smallest one is the [heartbeat](crate::heartbeat). Schemas that are no part of the product, such
+/// as a test's, stand in a folder of their own, named from the crate's: `of "parcel" in
+/// "tests/schemas"`.
 #[macro_export]
 macro_rules! event_set {
     (@steps $set:ident: $next:ident) => {};
