@@ -80,8 +80,8 @@ async fn mark<P: Projection>(
     if marks.is_empty() {
         return Ok(());
     }
-    let suspect = marks.iter().any(|mark| mark.attempt > 1);
-    job.turn = trust::turn(suspect).await;
+    let alone = marks.iter().any(|mark| mark.attempt > 1);
+    job.turn = trust::turn(alone).await;
     trust::set(&shared.database, shared.name(), &marks).await
 }
 

@@ -122,7 +122,7 @@ impl Desk {
         ready.rotate_left(first);
         let mut intakes = Vec::new();
         for partition in ready {
-            let alone = partition.trust.is_suspect();
+            let alone = partition.trust.is_alone();
             if alone && !intakes.is_empty() {
                 continue; // until it comes first
             }
@@ -212,23 +212,27 @@ mod tests {
     }
 
     #[test]
-    fn a_suspect_is_alone_in_its_batch_with_one_record_and_has_its_turn() {
-        let (mut desk, now) = (Desk::default(), Instant::now());
+    fn a_partition_that_may_kill_is_alone_in_its_batch_and_has_its_turn() {
         let budget = Budget { records: 100, bytes: 1_000_000 };
-        for number in 0..3 {
-            let id = PartitionId { topic: TOPIC.into(), partition: number };
-            let assigned = AssignedPartition { id, partitions: 3, backlog: Backlog::detached() };
-            let mut partition = Partition::begin(1, &assigned, None);
-            partition.trust = if number == 1 { Trust::after(1, 10) } else { Trust::Full };
-            partition.queue = (0..4).map(|offset| foreign(number, offset)).collect();
-            desk.hear(Order::Assign(vec![partition]));
+        for (deaths, records) in [(1, 4), (2, 1)] {
+            let mut desk = Desk::default();
+            for number in 0..3 {
+                let id = PartitionId { topic: TOPIC.into(), partition: number };
+                let backlog = Backlog::detached();
+                let assigned = AssignedPartition { id, partitions: 3, backlog };
+                let mut partition = Partition::begin(1, &assigned, None);
+                let may_kill = number == 1;
+                partition.trust = if may_kill { Trust::after(deaths, 10) } else { Trust::Full };
+                partition.queue = (0..4).map(|offset| foreign(number, offset)).collect();
+                desk.hear(Order::Assign(vec![partition]));
+            }
+            let mut turn = || {
+                let taken = desk.take(budget, Instant::now(), Duration::ZERO);
+                taken.iter().map(|i| (i.id.partition, i.incoming.len())).collect::<Vec<_>>()
+            };
+            assert_eq!(turn(), [(0, 4), (2, 4)]);
+            assert_eq!(turn(), [(1, records)], "after {deaths} deaths");
         }
-        let mut turn = || {
-            let taken = desk.take(budget, now, Duration::ZERO);
-            taken.iter().map(|i| (i.id.partition, i.incoming.len())).collect::<Vec<_>>()
-        };
-        assert_eq!(turn(), [(0, 4), (2, 4)]);
-        assert_eq!(turn(), [(1, 1)]);
     }
 
     fn foreign(partition: i32, offset: i64) -> Incoming {

@@ -136,7 +136,7 @@ impl Partition {
             losses: 0,
             made_up: 0,
             pass: 0,
-            trust: Trust::Unproven,
+            trust: Trust::after(0, 0),
         }
     }
 
@@ -158,7 +158,7 @@ impl Partition {
         if budget.is_spent() || self.stands_still(now) {
             return None;
         }
-        if self.trust.is_suspect() {
+        if self.trust.goes_step_by_step() {
             budget.records = 1;
         }
         let mut intake = self.empty_intake();

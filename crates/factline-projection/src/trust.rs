@@ -2,10 +2,11 @@
 //! before anybody sees an error, and after a restart the same record comes again.
 //!
 //! The first batch of an assignment therefore leaves a mark beforehand: the position that it begins at. A
-//! mark that is there at the next assignment says that a process ended with that batch in hand. Then the
-//! partition goes on one record at a time, marked each, and with no other marked batch beside it in its
-//! process, so that an end has one cause; what [`DEATHS`] processes have ended with is parked undecoded.
-//! A batch that ends in any other way takes its mark away.
+//! mark that is there at the next assignment says that a process ended, or froze, with that batch in hand.
+//! Mostly that was chance. So the partition is tried once more as it is, but with no other marked batch
+//! beside it in its process, so that an end has one cause; after a second one it goes on one record at a
+//! time, marked each; and what [`DEATHS`] processes have ended with is parked undecoded. A batch that ends
+//! in any other way takes its mark away.
 
 use factline_core::Position;
 use factline_kafka::PartitionId;
@@ -41,9 +42,12 @@ const TAKE_AWAY: &str = "
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trust {
     Full,
-    /// Nothing has been done with it under this assignment.
-    Unproven,
-    /// So many processes have ended with what comes next in hand; after so many records it was chance.
+    /// Its next batch is marked: nothing has been done under this assignment, or one process has ended
+    /// with what comes next in hand.
+    Marked {
+        deaths: u32,
+    },
+    /// So many processes have ended with what comes next in hand; after so many events it was chance.
     Suspect {
         deaths: u32,
         left: usize,
@@ -54,32 +58,37 @@ impl Trust {
     /// At an assignment. `batch_records`: the most that a process had in hand when it ended.
     pub(crate) const fn after(deaths: u32, batch_records: usize) -> Self {
         match deaths {
-            0 => Self::Unproven,
+            0 | 1 => Self::Marked { deaths },
             _ => Self::Suspect { deaths, left: batch_records },
         }
-    }
-
-    pub(crate) const fn is_suspect(self) -> bool {
-        matches!(self, Self::Suspect { .. })
     }
 
     /// How many processes have ended with what comes next; `None` when it need not be marked.
     pub(crate) const fn deaths(self) -> Option<u32> {
         match self {
             Self::Full => None,
-            Self::Unproven => Some(0),
-            Self::Suspect { deaths, .. } => Some(deaths),
+            Self::Marked { deaths } | Self::Suspect { deaths, .. } => Some(deaths),
         }
     }
 
-    /// A batch has settled. `moved`: by so many events.
-    pub(crate) fn settled(self, moved: usize) -> Self {
+    /// Nothing else is in its batch, and no other marked batch in its process.
+    pub(crate) const fn is_alone(self) -> bool {
+        matches!(self, Self::Marked { deaths: 1.. } | Self::Suspect { .. })
+    }
+
+    /// One record makes a batch.
+    pub(crate) const fn goes_step_by_step(self) -> bool {
+        matches!(self, Self::Suspect { .. })
+    }
+
+    /// A batch has settled. `moved`: by so many events; what is none proves nothing.
+    pub(crate) const fn settled(self, moved: usize) -> Self {
         match self {
-            Self::Suspect { deaths, left } if moved == 0 => Self::Suspect { deaths, left },
+            Self::Marked { deaths: 1.. } | Self::Suspect { .. } if moved == 0 => self,
             Self::Suspect { left, .. } if left > moved => {
                 Self::Suspect { deaths: 0, left: left - moved }
             }
-            Self::Full | Self::Unproven | Self::Suspect { .. } => Self::Full,
+            Self::Full | Self::Marked { .. } | Self::Suspect { .. } => Self::Full,
         }
     }
 }
@@ -104,7 +113,7 @@ pub(crate) struct Mark {
 /// As long as it lives no other process-ending batch can be mistaken for this one.
 pub(crate) type Turn = SemaphorePermit<'static>;
 
-/// The turn of a batch: with others, or alone if it is a suspect's.
+/// The turn of a batch: with others, or alone.
 pub(crate) async fn turn(alone: bool) -> Option<Turn> {
     IN_HAND.acquire_many(if alone { TURNS } else { 1 }).await.ok() // it is never closed
 }
@@ -150,18 +159,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_assignment_is_unproven_until_its_first_batch_has_settled() {
+    fn the_first_batch_of_an_assignment_is_marked_and_no_other() {
         let trust = Trust::after(0, 100);
-        assert_eq!((trust.deaths(), trust.is_suspect()), (Some(0), false));
+        assert_eq!((trust.deaths(), trust.is_alone()), (Some(0), false));
         assert_eq!(trust.settled(0), Trust::Full);
-        assert_eq!(Trust::Full.deaths(), None, "and is not marked again");
+        assert_eq!(Trust::Full.deaths(), None);
     }
 
     #[test]
-    fn a_suspect_is_trusted_again_after_as_many_events_as_were_in_hand() {
-        let mut trust = Trust::after(1, 3);
-        for deaths in [1, 0, 0] {
-            assert_eq!((trust.deaths(), trust.is_suspect()), (Some(deaths), true));
+    fn one_death_is_tried_again_as_it_is_but_alone() {
+        let trust = Trust::after(1, 100);
+        assert_eq!((trust.deaths(), trust.is_alone()), (Some(1), true));
+        assert!(!trust.goes_step_by_step());
+        assert_eq!(trust.settled(40), Trust::Full);
+    }
+
+    #[test]
+    fn after_two_deaths_it_goes_step_by_step_over_as_many_events_as_were_in_hand() {
+        let mut trust = Trust::after(2, 3);
+        for deaths in [2, 0, 0] {
+            assert!(trust.goes_step_by_step() && trust.is_alone());
+            assert_eq!(trust.deaths(), Some(deaths));
             trust = trust.settled(1);
         }
         assert_eq!(trust, Trust::Full);
@@ -169,7 +187,9 @@ mod tests {
 
     #[test]
     fn records_that_are_no_events_prove_nothing() {
-        assert_eq!(Trust::after(2, 3).settled(0), Trust::after(2, 3));
+        for deaths in [1, 2] {
+            assert_eq!(Trust::after(deaths, 3).settled(0), Trust::after(deaths, 3));
+        }
     }
 
     #[test]

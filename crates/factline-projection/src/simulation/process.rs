@@ -70,7 +70,8 @@ impl Process {
         let mut begun = Partition::begin(self.epoch, &assigned, Some(&checkpoint));
         if outside.fault(10) {
             outside.count(Happening::AssignedUnderSuspicion);
-            begun.trust = Trust::after(1, outside.settings.batch_records);
+            let deaths = if outside.chance(50) { 1 } else { 2 };
+            begun.trust = Trust::after(deaths, outside.settings.batch_records);
         }
         let next = usize::try_from(begun.next_offset.unwrap_or(0)).unwrap();
         outside.say(|| format!("group: {:?} is given {partition}, {checkpoint:?}", self.member));
