@@ -165,7 +165,8 @@ impl Partition {
         if self.losses > self.made_up {
             // Before any offset is passed: the next owner would not know that there was a loss.
             intake.open_end = Some(self.losses);
-            intake.refill = i64::try_from(std::mem::take(&mut budget.records)).ok();
+            let most = std::mem::take(&mut budget.records);
+            intake.refill = Some(i64::try_from(most).unwrap_or(i64::MAX));
             return Some(intake);
         }
         let mut running = self.applied;

@@ -59,8 +59,10 @@ impl TopicHistory {
     }
 
     async fn stored(&self, envelope: Envelope, record: &Record) -> Result<StoredEvent, Fault> {
-        let place = format!("{}/{}@{}", envelope.topic, envelope.partition, envelope.position);
-        let unreadable = |why: String| Fault::fatal(DOING, format!("{place}: {why}"));
+        let unreadable = |why: String| {
+            let Envelope { topic, partition, position, .. } = &envelope;
+            Fault::fatal(DOING, format!("{topic}/{partition}@{position}: {why}"))
+        };
         let value = record.value.as_ref().ok_or_else(|| unreadable("it has no value".into()))?;
         let (id, datum) = unframe(value).map_err(|fault| unreadable(fault.to_string()))?;
         let schema = match self.schemas.find(id, Instant::now()).await {
@@ -88,8 +90,8 @@ impl History for TopicHistory {
         let id = PartitionId { topic: topic.into(), partition };
         let mut offset = self.begin(&id, after).await?.offset;
         let mut page = Page::new(after, limit);
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
         while !page.is_full() {
-            let most = usize::try_from(limit).unwrap_or(usize::MAX);
             let records = self.admin().await?.records(topic, partition, offset, most).await?;
             let Some(last) = records.last() else { break }; // the end
             offset = next_offset(last);

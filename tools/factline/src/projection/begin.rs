@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use factline_projection::beginnings::{self, Begun, NewBeginning};
-use factline_projection::inspect;
+use factline_projection::inspect::{self, CheckpointRow};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -64,10 +64,11 @@ pub(super) async fn run(asked: &BeginAt, sources: &Sources) -> Result<bool, Fail
     let topic =
         topic.ok_or_else(|| Failure::new(format!("the log has no topic {}", asked.topic)))?;
     let projector = projector(asked, sources).await?;
+    let checkpoints = inspect::checkpoints(&projector.database).await?;
     let mut output = std::io::stdout().lock();
     let mut all = true;
     for (partition, after) in places(asked, topic)? {
-        let answer = one(asked, projector, topic, partition, after).await?;
+        let answer = one(asked, projector, &checkpoints, topic, partition, after).await?;
         all &= answer.refused.is_none();
         let line = if asked.json { serde_json::to_string(&answer)? } else { line(&answer) };
         writeln!(output, "{line}")?;
@@ -107,6 +108,7 @@ fn places(asked: &BeginAt, topic: &Topic) -> Result<Vec<(i32, i64)>, Failure> {
 async fn one(
     asked: &BeginAt,
     projector: &Projector,
+    checkpoints: &[CheckpointRow],
     topic: &Topic,
     partition: i32,
     after: i64,
@@ -123,7 +125,7 @@ async fn one(
         };
         beginnings::begin(&projector.database, &beginning).await?
     } else {
-        let was = position(projector, &asked.name, &topic.name, partition).await?;
+        let was = position(checkpoints, &asked.name, &topic.name, partition);
         if was > after { Begun::Passed { position: was } } else { Begun::From { was } }
     };
     let (was, refused) = match begun {
@@ -138,17 +140,11 @@ async fn one(
 }
 
 /// Where a projection is; 0 where it has never been.
-async fn position(
-    projector: &Projector,
-    projection: &str,
-    topic: &str,
-    partition: i32,
-) -> Result<i64, Failure> {
-    let rows = inspect::checkpoints(&projector.database).await?;
+fn position(rows: &[CheckpointRow], projection: &str, topic: &str, partition: i32) -> i64 {
     let here = rows.iter().find(|row| {
         row.projection == projection && row.topic == topic && row.partition == partition
     });
-    Ok(here.map_or(0, |row| row.position))
+    here.map_or(0, |row| row.position)
 }
 
 fn line(answer: &Answer) -> String {
