@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on has to end
 
 mod avro_sample;
+mod checkpoint;
 mod database;
 mod eventually;
 mod given;
@@ -22,6 +23,7 @@ mod server_sent;
 mod stack;
 mod view_spec;
 
+pub use checkpoint::stand_at;
 pub use database::TestDatabase;
 pub use eventually::{eventually, eventually_ok};
 pub use given::{Given, Outcome, Refused};

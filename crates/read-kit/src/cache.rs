@@ -183,7 +183,7 @@ impl Kept {
         let value = serde_json::to_vec(answer).ok();
         match value.and_then(|answer| envelope::seal(&key, &answer)) {
             Some(value) => self.change(Change::Keep { key, value }),
-            None => changed("unfit"), // too long
+            None => changed("unfit"), // too long, or it cannot be written: the caller has it all the same
         }
     }
 

@@ -22,6 +22,7 @@ mod heartbeat;
 mod page;
 mod projecting;
 mod reading;
+mod redis;
 mod settings;
 
 pub use cache::{Cache, Question};
@@ -30,6 +31,18 @@ pub use heartbeat::follow_heartbeat;
 pub use page::{Limit, PageError};
 pub use projecting::begin;
 pub use reading::{Fresh, Reading, fresh_together, unanswered};
+pub use redis::{redis_refuses_us, redis_url_problem};
 pub use settings::{
     CacheSettings, DatabaseSettings, HistorySettings, QuerySettings, ReadSettings, Role,
 };
+
+/// The types that [`service_settings!`] names.
+#[doc(hidden)]
+pub mod sections {
+    pub use factline_codec::RegistrySettings;
+    pub use factline_core::heartbeat::HeartbeatSettings;
+    pub use factline_kafka::KafkaSettings;
+    pub use factline_projection::ProjectionSettings;
+
+    pub use crate::settings::{DatabaseSettings, HistorySettings, QuerySettings};
+}

@@ -7,10 +7,11 @@ use factline_projection::ProjectionSettings;
 use serde::Deserialize;
 use service_kit::settings::{SettingsProblem, Validate, in_section, required, within};
 
-/// Everything but what every service has. `R` is what the service calls its roles, where they are
-/// others than [`Role`].
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+use crate::redis::redis_url_problem;
+
+/// What every read service has, beside what every service has. `R` is what the service calls its roles,
+/// where they are others than [`Role`]. Read as a part of what [`service_settings!`] declares.
+#[derive(Debug, Clone)]
 pub struct ReadSettings<R = Role> {
     /// What this process does; at least one thing.
     pub roles: Vec<R>,
@@ -28,6 +29,61 @@ pub struct ReadSettings<R = Role> {
     pub query: QuerySettings,
     /// How often one is to come.
     pub heartbeat: HeartbeatSettings,
+}
+
+/// Declares a service's settings: the sections of [`ReadSettings`] and its own beside them, each of which
+/// validates itself. Nesting them instead (serde's `flatten`) would lose which key an error is about.
+#[macro_export]
+macro_rules! service_settings {
+    ($(#[$meta:meta])* pub struct $name:ident of $role:ty {
+        $($(#[$own_meta:meta])* pub $own:ident: $section:ty,)+
+    }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            /// What this process does.
+            pub roles: Vec<$role>,
+            /// The read model's database.
+            pub database: $crate::sections::DatabaseSettings,
+            /// Where missing positions are read.
+            pub history: $crate::sections::HistorySettings,
+            /// Where events come from.
+            pub kafka: $crate::sections::KafkaSettings,
+            /// Where unknown schemas are asked for.
+            pub registry: $crate::sections::RegistrySettings,
+            /// How projections work.
+            pub projection: $crate::sections::ProjectionSettings,
+            /// How queries are answered.
+            pub query: $crate::sections::QuerySettings,
+            /// How often a heartbeat is to come.
+            pub heartbeat: $crate::sections::HeartbeatSettings,
+            $($(#[$own_meta])* pub $own: $section,)+
+        }
+
+        impl $name {
+            /// The part that every read service has.
+            #[must_use]
+            pub fn read(&self) -> $crate::ReadSettings<$role> {
+                let Self {
+                    roles, database, history, kafka, registry, projection, query, heartbeat, $($own: _),+
+                } = self.clone();
+                $crate::ReadSettings {
+                    roles, database, history, kafka, registry, projection, query, heartbeat,
+                }
+            }
+        }
+
+        impl service_kit::settings::Validate for $name {
+            fn validate(&self) -> Vec<service_kit::settings::SettingsProblem> {
+                use service_kit::settings::{Validate, in_section};
+
+                let mut problems = Validate::validate(&self.read());
+                $(problems.extend(in_section(stringify!($own), Validate::validate(&self.$own)));)+
+                problems
+            }
+        }
+    };
 }
 
 /// What a process does; one binary scales by role.
@@ -137,9 +193,7 @@ impl Validate for CacheSettings {
         .into_iter()
         .flatten()
         .collect();
-        if !self.redis_url.is_empty() && redis::Client::open(&*self.redis_url).is_err() {
-            problems.push(SettingsProblem::new("redis_url", "is not redis://host:port"));
-        }
+        problems.extend(redis_url_problem(&self.redis_url));
         problems
     }
 }

@@ -1,39 +1,18 @@
 //! The service's own sections; `config.toml` lists every key.
 
-use factline_codec::RegistrySettings;
-use factline_core::heartbeat::HeartbeatSettings;
-use factline_kafka::KafkaSettings;
-use factline_projection::ProjectionSettings;
-use read_kit::{DatabaseSettings, HistorySettings, QuerySettings, ReadSettings};
 use serde::Deserialize;
-use service_kit::settings::{Secret, SettingsProblem, Validate, in_section, within};
+use service_kit::settings::{Secret, SettingsProblem, Validate, within};
 
 use crate::{destination, signature::SigningKey};
 
-/// Everything but what every service has.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// What this process does.
-    pub roles: Vec<Role>,
-    /// The read model's database.
-    pub database: DatabaseSettings,
-    /// Where missing positions are read.
-    pub history: HistorySettings,
-    /// Where events come from.
-    pub kafka: KafkaSettings,
-    /// Where unknown schemas are asked for.
-    pub registry: RegistrySettings,
-    /// How the projection works.
-    pub projection: ProjectionSettings,
-    /// How queries are answered.
-    pub query: QuerySettings,
-    /// How often a heartbeat is to come.
-    pub heartbeat: HeartbeatSettings,
-    /// When alerts are told.
-    pub alerts: AlertSettings,
-    /// Where alerts are told.
-    pub webhook: WebhookSettings,
+read_kit::service_settings! {
+    /// Everything but what every service has.
+    pub struct Settings of Role {
+        /// Where alerts are told.
+        pub webhook: WebhookSettings,
+        /// When alerts are told.
+        pub alerts: AlertSettings,
+    }
 }
 
 /// What a process does; one binary scales by role.
@@ -107,31 +86,19 @@ impl Validate for WebhookSettings {
     }
 }
 
-impl Settings {
-    /// The part that every read service has.
-    #[must_use]
-    pub fn read(&self) -> ReadSettings<Role> {
-        let Self {
-            roles, database, history, kafka, registry, projection, query, heartbeat, ..
-        } = self.clone();
-        ReadSettings { roles, database, history, kafka, registry, projection, query, heartbeat }
-    }
-}
-
-impl Validate for Settings {
+impl Validate for AlertSettings {
     fn validate(&self) -> Vec<SettingsProblem> {
-        let mut problems = self.read().validate();
-        problems.extend(in_section("webhook", self.webhook.validate()));
         // A month: a subject that is silent for longer would be taken for healthy.
-        problems.extend(within("alerts.cooldown_ms", self.alerts.cooldown_ms, 0..=2_592_000_000));
-        problems
+        Vec::from_iter(within("cooldown_ms", self.cooldown_ms, 0..=2_592_000_000))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use factline_projection::ProjectionSettings;
     use service_kit::settings::load_service;
+
+    use super::*;
 
     #[test]
     fn the_reference_file_lists_exactly_the_keys_that_exist() {

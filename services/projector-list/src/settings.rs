@@ -1,35 +1,15 @@
 //! The service's own sections; `config.toml` lists every key.
 
-use factline_codec::RegistrySettings;
-use factline_core::heartbeat::HeartbeatSettings;
-use factline_kafka::KafkaSettings;
-use factline_projection::ProjectionSettings;
-use read_kit::{DatabaseSettings, HistorySettings, QuerySettings, ReadSettings, Role};
+use read_kit::{Role, redis_url_problem};
 use serde::Deserialize;
-use service_kit::settings::{SettingsProblem, Validate, in_section, within};
+use service_kit::settings::{SettingsProblem, Validate, within};
 
-/// Everything but what every service has.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// What this process does.
-    pub roles: Vec<Role>,
-    /// The read model's database.
-    pub database: DatabaseSettings,
-    /// Where missing positions are read.
-    pub history: HistorySettings,
-    /// Where events come from.
-    pub kafka: KafkaSettings,
-    /// Where unknown schemas are asked for.
-    pub registry: RegistrySettings,
-    /// How projections work.
-    pub projection: ProjectionSettings,
-    /// How queries are answered.
-    pub query: QuerySettings,
-    /// How often a heartbeat is to come.
-    pub heartbeat: HeartbeatSettings,
-    /// How events are told as they happen.
-    pub live: LiveSettings,
+read_kit::service_settings! {
+    /// Everything but what every service has.
+    pub struct Settings of Role {
+        /// How events are told as they happen.
+        pub live: LiveSettings,
+    }
 }
 
 /// `[live]`.
@@ -48,25 +28,6 @@ pub struct LiveSettings {
     pub heartbeat_ms: u64,
 }
 
-impl Settings {
-    /// The part that every read service has.
-    #[must_use]
-    pub fn read(&self) -> ReadSettings {
-        let Self {
-            roles,
-            database,
-            history,
-            kafka,
-            registry,
-            projection,
-            query,
-            heartbeat,
-            live: _,
-        } = self.clone();
-        ReadSettings { roles, database, history, kafka, registry, projection, query, heartbeat }
-    }
-}
-
 impl Validate for LiveSettings {
     fn validate(&self) -> Vec<SettingsProblem> {
         let mut problems: Vec<_> = [
@@ -77,17 +38,7 @@ impl Validate for LiveSettings {
         .into_iter()
         .flatten()
         .collect();
-        if !self.redis_url.is_empty() && redis::Client::open(&*self.redis_url).is_err() {
-            problems.push(SettingsProblem::new("redis_url", "is not redis://host:port"));
-        }
-        problems
-    }
-}
-
-impl Validate for Settings {
-    fn validate(&self) -> Vec<SettingsProblem> {
-        let mut problems = self.read().validate();
-        problems.extend(in_section("live", self.live.validate()));
+        problems.extend(redis_url_problem(&self.redis_url));
         problems
     }
 }

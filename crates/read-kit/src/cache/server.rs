@@ -8,13 +8,14 @@ use std::{
 };
 
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult,
+    AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisError, RedisResult,
     aio::MultiplexedConnection,
 };
 use service_kit::Component;
 use tokio::time::timeout;
 
 use super::breaker::Breaker;
+use crate::redis::redis_refuses_us;
 
 /// Reads and writes fail apart (a replica answers the former alone), so each is counted apart.
 #[derive(Clone, Copy)]
@@ -196,12 +197,7 @@ impl Trouble {
             (Some(code), Some(detail)) => format!("{code} {detail}"), // as the server said it
             _ => error.to_string(),
         };
-        match (error.kind(), error.code()) {
-            (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH" | "WRONGPASS" | "NOPERM")) => {
-                Self::Refused(why)
-            }
-            _ => Self::Failing(why),
-        }
+        if redis_refuses_us(error) { Self::Refused(why) } else { Self::Failing(why) }
     }
 }
 

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use factline_codec::EventView;
 use factline_core::{DomainEvent, Fault, Recorded};
 use factline_projection::{ApplyError, Projection};
-use redis::{ErrorKind, RedisError, Script, ScriptInvocation, aio::ConnectionManager};
+use read_kit::redis_refuses_us;
+use redis::{RedisError, Script, ScriptInvocation, aio::ConnectionManager};
 use sqlx::PgConnection;
 
 use super::stream_key;
@@ -110,10 +111,9 @@ impl<E: DomainEvent> Projection for Feed<E> {
 
 /// Only who we are to Redis is an operator's to mend; the rest passes, or Redis is emptied.
 fn fault(error: RedisError) -> Fault {
-    match (error.kind(), error.code()) {
-        (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH" | "WRONGPASS" | "NOPERM")) => {
-            Fault::fatal(DOING, error)
-        }
-        _ => Fault::transient(DOING, error),
+    if redis_refuses_us(&error) {
+        Fault::fatal(DOING, error)
+    } else {
+        Fault::transient(DOING, error)
     }
 }

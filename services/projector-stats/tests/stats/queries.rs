@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 use domain::inventory::InventoryEvent;
 use factline_core::Recorded;
 use factline_projection::{FoldedView, Projection, View};
-use factline_testkit::TestDatabase;
+use factline_testkit::{TestDatabase, stand_at};
 use projector_stats::{
     ProjectorStats, Settings, begin_views, http::routes, inventory_stats::InventoryStats,
     sales_by_country::SalesByCountry, sales_by_day::SalesByDay,
@@ -105,21 +105,7 @@ pub async fn apply<V: View<Event = InventoryEvent>>(
     let mut tx = connection.begin().await.unwrap();
     view.apply(&mut tx, events).await.unwrap();
     for Recorded { envelope, .. } in events {
-        sqlx::query(
-            "insert into projection.checkpoints
-                 (projection, topic, partition, position, partitions, recorded_at)
-             values ($1, $2, $3, $4, 3, $5)
-             on conflict (projection, topic, partition)
-                 do update set position = excluded.position, recorded_at = excluded.recorded_at",
-        )
-        .bind(V::NAME)
-        .bind(&*envelope.topic)
-        .bind(envelope.partition)
-        .bind(envelope.position.0)
-        .bind(envelope.recorded_at)
-        .execute(&mut *tx)
-        .await
-        .unwrap();
+        stand_at(&mut tx, V::NAME, envelope, 3).await;
     }
     tx.commit().await.unwrap();
 }
