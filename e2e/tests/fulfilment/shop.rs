@@ -11,8 +11,9 @@ use sqlx::PgPool;
 pub const SOON: Duration = Duration::from_secs(60);
 
 pub struct Shop {
-    pub system: System,
-    pub api: Process,
+    /// Its databases go with it.
+    _system: System,
+    _api: Process,
     pub client: Client,
     /// Where the sagas are.
     pub sagas: PgPool,
@@ -26,7 +27,7 @@ impl Shop {
         let client = api.client();
         let sagas = system.saga_database().pool().await;
         let customer = register(&client).await;
-        Self { system, api, client, sagas, customer }
+        Self { _system: system, _api: api, client, sagas, customer }
     }
 
     pub async fn item(&self, sku: &str, quantity: i64) {
