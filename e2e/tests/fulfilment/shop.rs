@@ -11,9 +11,8 @@ use sqlx::PgPool;
 pub const SOON: Duration = Duration::from_secs(60);
 
 pub struct Shop {
-    /// Its databases go with it.
-    _system: System,
-    _api: Process,
+    pub system: System,
+    pub api: Process,
     pub client: Client,
     /// Where the sagas are.
     pub sagas: PgPool,
@@ -27,7 +26,7 @@ impl Shop {
         let client = api.client();
         let sagas = system.saga_database().pool().await;
         let customer = register(&client).await;
-        Self { _system: system, _api: api, client, sagas, customer }
+        Self { system, api, client, sagas, customer }
     }
 
     pub async fn item(&self, sku: &str, quantity: i64) {
@@ -44,6 +43,13 @@ impl Shop {
         let placed = self.client.post("/orders", body).await;
         assert_eq!(placed.status, 201, "{placed:?}");
         placed.body["events"][0]["stream_id"].as_str().unwrap().to_owned()
+    }
+
+    /// Begins an order; its id.
+    pub async fn draft(&self) -> String {
+        let body = json!({"customer_id": self.customer, "shipping_address": "Leeds"});
+        let created = self.client.post("/orders", body).await;
+        created.body["events"][0]["stream_id"].as_str().unwrap().to_owned()
     }
 
     pub async fn ask(&self, order: &str, what: &str, body: Value) -> Answer {
