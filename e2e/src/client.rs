@@ -68,6 +68,14 @@ impl Client {
         read(self.request(Method::GET, path)).await.unwrap()
     }
 
+    /// A query whose answer may never come.
+    ///
+    /// # Errors
+    /// The connection was refused or lost.
+    pub async fn try_get(&self, path: &str) -> Result<Answer, reqwest::Error> {
+        read(self.request(Method::GET, path)).await
+    }
+
     /// A query that waits until it shows what the token stands for. As the interface asks its
     /// callers to, it comes again when it is told that the view is not there yet: a consumer group
     /// that has just begun may take longer than one query waits.

@@ -66,15 +66,18 @@ impl System {
     async fn build(test_name: &str, stack: Addresses, settings: &[(&str, &str)]) -> Self {
         let prefix = unique_prefix(test_name);
         let folder = std::env::temp_dir().join("factline-e2e").join(&prefix);
+        let database = async |of: &str| {
+            TestDatabase::create_on(stack.clone(), &format!("{test_name}_{of}")).await
+        };
         let system = Self {
-            stack,
+            stack: stack.clone(),
             prefix,
             folder,
-            log: TestDatabase::create(&format!("{test_name}_log")).await,
-            saga: TestDatabase::create(&format!("{test_name}_saga")).await,
-            list: TestDatabase::create(&format!("{test_name}_list")).await,
-            stats: TestDatabase::create(&format!("{test_name}_stats")).await,
-            alerts: TestDatabase::create(&format!("{test_name}_alerts")).await,
+            log: database("log").await,
+            saga: database("saga").await,
+            list: database("list").await,
+            stats: database("stats").await,
+            alerts: database("alerts").await,
             settings: settings
                 .iter()
                 .map(|(key, value)| ((*key).into(), (*value).into()))

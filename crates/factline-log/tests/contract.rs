@@ -3,7 +3,10 @@
 
 mod logs;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use crate::support::{
     PackAll, TearBelt, TestLog, assert_dense_events, assert_only_added, command, pack, send,
@@ -37,6 +40,7 @@ contract!(
     a_commands_events_are_stored_all_or_none,
     a_decision_that_panics_costs_its_own_command_alone,
     a_refused_command_and_one_with_nothing_to_do_leave_nothing,
+    a_command_that_comes_too_late_is_not_decided_and_its_repeat_still_gets_the_first_answer,
     a_repeat_gets_the_first_answer_however_much_came_after_it,
     a_key_belongs_to_one_command_of_its_stream,
     concurrent_twins_have_one_effect_and_one_answer,
@@ -102,6 +106,26 @@ async fn a_decision_that_panics_costs_its_own_command_alone(log: &impl LogUnderT
     let stored = log.stored().await;
     assert_eq!(stored.len(), 4);
     assert_dense_events(&stored);
+}
+
+async fn a_command_that_comes_too_late_is_not_decided_and_its_repeat_still_gets_the_first_answer(
+    log: &impl LogUnderTest,
+) {
+    let lanes = log.process();
+    let by = |decide_by, key: &str| {
+        let mut command = command("p", key, pack(1));
+        command.decide_by = Some(decide_by);
+        command
+    };
+    let now = tokio::time::Instant::now();
+    let (past, future) = (now - Duration::from_millis(1), now + Duration::from_secs(3_600));
+    let late = lanes.execute(by(past, "k")).await;
+    assert!(matches!(late, Err(CommandFault::TooLate)), "{late:?}");
+    assert!(log.stored().await.is_empty());
+    let first = lanes.execute(by(future, "k")).await.unwrap();
+    let again = lanes.execute(by(past, "k")).await.unwrap();
+    assert!(again.replayed && again.events == first.events, "{again:?}");
+    assert_eq!(log.stored().await.len(), 1);
 }
 
 async fn a_refused_command_and_one_with_nothing_to_do_leave_nothing(log: &impl LogUnderTest) {

@@ -18,7 +18,7 @@ use sqlx::{PgConnection, PgPool, types::Json};
 use uuid::Uuid;
 
 use crate::{
-    machine::{Arrived, Changes, Instance, Status, process},
+    machine::{Arrived, Changes, Instance, Status, TimerChange, process},
     row::row,
 };
 
@@ -175,15 +175,15 @@ pub(crate) async fn write<S: Saga>(
         .execute(&mut *tx)
         .await?;
     }
-    let mut cleared = Vec::new();
-    for ((instance, timer), change) in timers {
-        match change.after {
-            Some(after) if !ended.contains(instance) => {
-                set_timer(tx, S::NAME, instance, timer, after, change.causation_id).await?;
-            }
-            Some(_) | None => cleared.push((instance.as_str(), timer.as_str())),
-        }
-    }
+    let is_set = |((instance, timer), change): &(&'_ (String, String), &'_ TimerChange)| {
+        let after = change.after.filter(|_| !ended.contains(instance))?;
+        let (seconds, causation_id) = (after.as_secs_f64(), change.causation_id);
+        Some(SetTimer { instance, timer, seconds, causation_id })
+    };
+    let set: Vec<_> = timers.iter().filter_map(|one| is_set(&one)).collect();
+    let cleared = timers.iter().filter(|(_, change)| change.after.is_none());
+    let cleared: Vec<_> = cleared.map(|((instance, timer), _)| (&**instance, &**timer)).collect();
+    set_timers(tx, S::NAME, &set).await?;
     clear_timers(tx, S::NAME, &cleared, ended).await?;
     for one in waiting {
         sqlx::query(
@@ -228,26 +228,33 @@ async fn write_instances(
     Ok(())
 }
 
+#[derive(Serialize)]
+struct SetTimer<'a> {
+    instance: &'a str,
+    timer: &'a str,
+    seconds: f64,
+    causation_id: Uuid,
+}
+
 /// From now on, by the database's clock.
-async fn set_timer(
+async fn set_timers(
     tx: &mut PgConnection,
     saga: &str,
-    instance: &str,
-    timer: &str,
-    after: std::time::Duration,
-    causation_id: Uuid,
+    timers: &[SetTimer<'_>],
 ) -> Result<(), sqlx::Error> {
+    if timers.is_empty() {
+        return Ok(());
+    }
     sqlx::query(
         "insert into saga.timers (saga, instance, timer, due_at, causation_id)
-         values ($1, $2, $3, now() + make_interval(secs => $4), $5)
+         select $1, r.instance, r.timer, now() + make_interval(secs => r.seconds), r.causation_id
+         from jsonb_to_recordset($2) as r (instance text, timer text, seconds float8,
+                                           causation_id uuid)
          on conflict (saga, instance, timer) do update
              set due_at = excluded.due_at, causation_id = excluded.causation_id",
     )
     .bind(saga)
-    .bind(instance)
-    .bind(timer)
-    .bind(after.as_secs_f64())
-    .bind(causation_id)
+    .bind(Json(timers))
     .execute(tx)
     .await?;
     Ok(())

@@ -48,6 +48,9 @@ impl<S: Saga, E: Executor<S::Command>> SagaRuntime<S, E> {
     pub fn new(parts: SagaParts<S, E>) -> Self {
         let SagaParts { saga, executor, database, settings } = parts;
         meters::announce(S::NAME);
+        // A plan made while a table was empty would scan it for ever.
+        let options = (*database.connect_options()).clone().options([("enable_seqscan", "off")]);
+        database.set_connect_options(options);
         Self {
             saga: Arc::new(saga),
             executor: Arc::new(executor),

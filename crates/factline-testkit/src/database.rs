@@ -19,7 +19,11 @@ pub struct TestDatabase {
 impl TestDatabase {
     /// Creates a database whose name begins like the test's.
     pub async fn create(test_name: &str) -> Self {
-        let server = stack();
+        Self::create_on(stack(), test_name).await
+    }
+
+    /// The same on the Postgres of another stack.
+    pub async fn create_on(server: Addresses, test_name: &str) -> Self {
         let name = unique(test_name, '_');
         run(&server, format!("create database {name:?} template template0")).await.unwrap_or_else(
             |error| panic!("create a test database on {}: {error}", server.postgres_host),

@@ -50,6 +50,11 @@ pub trait Program: 'static {
         async { Err(ServiceError::new("this service has nothing to migrate")) }
     }
 
+    /// Whether this build can go on with what its databases hold: asked before it is deployed.
+    fn check(_settings: Self::Settings) -> impl Future<Output = Result<(), ServiceError>> {
+        async { Ok(()) }
+    }
+
     /// The service's OpenAPI document, if it has one.
     #[must_use]
     fn openapi() -> Option<OpenApi> {
@@ -126,6 +131,8 @@ enum Verb {
     Serve,
     /// Create or upgrade the service's database
     Migrate,
+    /// Say whether this build can go on with what its databases hold, before it is deployed
+    Check,
     /// Print the OpenAPI document
     Openapi,
     /// Print the settings in force, secrets redacted
@@ -165,6 +172,7 @@ fn run_verb<P: Program>(verb: Verb, config: Option<&Path>) -> Result<(), Service
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match verb {
         Verb::Migrate => tokio.block_on(P::migrate(own)),
+        Verb::Check => tokio.block_on(P::check(own)),
         Verb::Serve | Verb::Openapi | Verb::Settings => {
             let outcome = tokio.block_on(serve::<P>(kit, own));
             // A thread that still blocks (a client library's close, say) must not hold the exit.

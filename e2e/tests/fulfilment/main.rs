@@ -3,8 +3,9 @@
 
 #![allow(clippy::unwrap_used)] // plain functions beside the tests use it too
 
+mod crashes;
 mod crossings;
 mod operators;
-mod storm;
 mod shop;
+mod storm;
 mod walks;

@@ -28,7 +28,10 @@ async fn an_order_without_an_answer_is_listed_shown_and_tried_again_by_an_operat
     let operator = shop.system.operator(&[(Service::CommandApi, &shop.api)]);
     let listed = operator.run(&["saga", "list", "--status", "needs_attention", "--json"]).await;
     let listed: Value = serde_json::from_str(&listed.text).unwrap();
-    assert_eq!((&listed["instance"], &listed["status"]), (&json!(order), &json!("needs_attention")));
+    assert_eq!(
+        (&listed["instance"], &listed["status"]),
+        (&json!(order), &json!("needs_attention"))
+    );
     assert_eq!(listed["attention"], "reserve/candle was refused: reservation_conflict");
 
     let path = format!("/inventory/candle/reservations/{order}");

@@ -29,6 +29,22 @@ impl Shop {
         Self { system, api, client, sagas, customer }
     }
 
+    /// Starts the service anew with a place to stand still at, does something, kills the service there, and
+    /// waits until its heir has brought an order that was shipped and one that was cancelled to their end.
+    pub async fn kill_at(&mut self, place: &str, does: impl AsyncFnOnce(&Self) -> [String; 2]) {
+        self.api.kill();
+        let armed = [("FACTLINE_FAILPOINT", place)];
+        self.api = self.system.start_with_saga(&format!("doomed-{place}"), &armed).await;
+        self.client = self.api.client();
+        let [shipped, cancelled] = does(self).await;
+        self.api.reached(place).await;
+        self.api.kill();
+        self.api = self.system.start_with_saga(&format!("heir-{place}"), &[]).await;
+        self.client = self.api.client();
+        self.ends(&shipped, "completed").await;
+        self.ends(&cancelled, "compensated").await;
+    }
+
     pub async fn item(&self, sku: &str, quantity: i64) {
         let body = json!({"sku": sku, "name": "Lantern", "quantity": quantity,
                           "unit_price_cents": 100});

@@ -112,6 +112,10 @@ impl Program for CommandApi {
         fulfilment::prepare(&settings).await
     }
 
+    async fn check(settings: Settings) -> Result<(), ServiceError> {
+        fulfilment::check(&settings).await
+    }
+
     fn openapi() -> Option<utoipa::openapi::OpenApi> {
         Some(document())
     }

@@ -5,6 +5,8 @@
 
 mod crossings;
 mod reactions;
+mod recipe;
 mod table;
+mod welcome;
 mod words;
 mod world;

@@ -57,6 +57,12 @@ struct Projection {
     topic: String,
 }
 
+/// What the demo needs of a line of `factline saga list --json`.
+#[derive(Clone, Debug, Deserialize)]
+struct Saga {
+    due_commands: u64,
+}
+
 /// What the demo needs of a line of `factline events --json`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct Event {
@@ -103,7 +109,8 @@ impl Operator {
         self.ask("status").await
     }
 
-    /// Waits until every projection has seen every event; parked ones count as seen.
+    /// Waits until every projection has seen every event, parked ones count as seen, and no saga asks for
+    /// anything that would cause more of them.
     ///
     /// # Errors
     /// One has not in time, or a service ends.
@@ -113,7 +120,12 @@ impl Operator {
             services.check()?;
             let status = self.status().await?;
             if status.lag_events == 0 && status.covers_every_projection() {
-                return Ok(status);
+                // What a command did that was answered meanwhile is in the log by now.
+                let asked = self.commands_due().await?;
+                let later = self.status().await?;
+                if asked == 0 && (later.lag_events, later.log_events) == (0, status.log_events) {
+                    return Ok(later);
+                }
             }
             if Instant::now() >= deadline {
                 let (lag, seconds) = (status.lag_events, CAUGHT_UP_WITHIN.as_secs());
@@ -121,6 +133,21 @@ impl Operator {
             }
             sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// Commands that sagas wait for.
+    async fn commands_due(&self) -> Result<u64, Failure> {
+        const ALL: &str = "1000000000";
+        let mut program = self.command("saga");
+        let output = program.args(["list", "--json", "--limit", ALL]).output().await?;
+        let told = |error: String| Failure::new(format!("factline saga list: {error}"));
+        if !output.status.success() {
+            return Err(told(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+        }
+        let lines = output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let due = |line: &[u8]| serde_json::from_slice(line).map(|saga: Saga| saga.due_commands);
+        let due: Result<u64, _> = lines.map(due).sum();
+        due.map_err(|error| told(error.to_string()))
     }
 
     /// Compares the three places that hold the events.
@@ -144,7 +171,8 @@ impl Operator {
     ) -> Result<(), Failure> {
         let told = |error: String| Failure::new(format!("factline events: {error}"));
         let mut program = self.command("events");
-        let mut child = program.args(["--topic", topic]).stdout(Stdio::piped()).spawn()?;
+        let mut child =
+            program.args(["--json", "--topic", topic]).stdout(Stdio::piped()).spawn()?;
         let output = child.stdout.take().ok_or_else(|| told("it has no output".to_owned()))?;
         let mut lines = BufReader::new(output).lines();
         while let Some(line) = lines.next_line().await? {
@@ -156,13 +184,13 @@ impl Operator {
 
     fn command(&self, verb: &str) -> Command {
         let mut command = Command::new(&self.program);
-        command.args([verb, "--json"]).envs(self.environment.iter().cloned());
+        command.arg(verb).envs(self.environment.iter().cloned());
         command.stdin(Stdio::null()).kill_on_drop(true);
         command
     }
 
     async fn ask<T: for<'de> Deserialize<'de>>(&self, verb: &str) -> Result<T, Failure> {
-        let output = self.command(verb).output().await?;
+        let output = self.command(verb).arg("--json").output().await?;
         serde_json::from_slice(&output.stdout).map_err(|error| {
             let told = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             Failure::new(format!("factline {verb}: {error}: {told}"))
