@@ -18,7 +18,7 @@ use sqlx::{PgConnection, PgPool, types::Json};
 use uuid::Uuid;
 
 use crate::{
-    machine::{Arrived, Changes, Instance, Status, TimerChange, process},
+    machine::{Arrived, Changes, Instance, Status, process},
     row::row,
 };
 
@@ -175,14 +175,14 @@ pub(crate) async fn write<S: Saga>(
         .execute(&mut *tx)
         .await?;
     }
-    let is_set = |((instance, timer), change): &(&'_ (String, String), &'_ TimerChange)| {
-        let after = change.after.filter(|_| !ended.contains(instance))?;
-        let (seconds, causation_id) = (after.as_secs_f64(), change.causation_id);
-        Some(SetTimer { instance, timer, seconds, causation_id })
-    };
-    let set: Vec<_> = timers.iter().filter_map(|one| is_set(&one)).collect();
-    let cleared = timers.iter().filter(|(_, change)| change.after.is_none());
-    let cleared: Vec<_> = cleared.map(|((instance, timer), _)| (&**instance, &**timer)).collect();
+    let (mut set, mut cleared) = (Vec::new(), Vec::new());
+    for ((instance, timer), change) in timers {
+        let causation_id = change.causation_id;
+        match change.after.map(|after| after.as_secs_f64()) {
+            Some(seconds) => set.push(SetTimer { instance, timer, seconds, causation_id }),
+            None => cleared.push((instance.as_str(), timer.as_str())),
+        }
+    }
     set_timers(tx, S::NAME, &set).await?;
     clear_timers(tx, S::NAME, &cleared, ended).await?;
     for one in waiting {

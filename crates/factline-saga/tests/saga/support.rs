@@ -29,7 +29,7 @@ use uuid::Uuid;
 /// Generous: the machine may be busy with other tests.
 pub const SOON: Duration = Duration::from_secs(60);
 
-/// A parcel is booked with two carriers, labelled and invoiced; or the bookings are given back. A build
+/// A parcel is booked with two carriers, labelled and billed; or the bookings are given back. A build
 /// knows the definitions `FROM` to `TO`.
 pub struct Delivery<const FROM: i32, const TO: i32>;
 
@@ -46,7 +46,7 @@ pub struct Parcel {
     pub bookings: BTreeMap<String, String>,
     pub labelled: bool,
     pub sent: bool,
-    pub invoiced: bool,
+    pub billed: bool,
     pub undo: bool,
     pub forgiving: bool,
 }
@@ -110,7 +110,7 @@ impl<const FROM: i32, const TO: i32> Saga for Delivery<FROM, TO> {
             }
             Input::Timer(_) => parcel.undo |= !parcel.sent,
             Input::Compensate => (parcel.undo, parcel.forgiving) = (true, true),
-            Input::Answer { step: "invoice", answer: Answer::Accepted } => {
+            Input::Answer { step: "bill", answer: Answer::Accepted } => {
                 outcome = Some(Outcome::Completed);
             }
             Input::Answer { step, answer } => parcel.answered(step, answer)?,
@@ -157,9 +157,9 @@ impl Parcel {
             self.labelled = true;
             due.push(if definition == 1 { "label" } else { "barcode" }.to_owned());
         }
-        if self.sent && self.labelled && !self.invoiced {
-            self.invoiced = true;
-            due.push("invoice".to_owned());
+        if self.sent && self.labelled && !self.billed {
+            self.billed = true;
+            due.push("bill".to_owned());
         }
         due
     }
@@ -386,5 +386,5 @@ impl Running {
 
 /// What a parcel's way costs when nothing goes wrong, sorted.
 pub fn whole_way(parcel: &str) -> Vec<String> {
-    ["book/rail", "book/road", "invoice", "label"].map(|what| format!("{parcel}: {what}")).into()
+    ["bill", "book/rail", "book/road", "label"].map(|what| format!("{parcel}: {what}")).into()
 }
