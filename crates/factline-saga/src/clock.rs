@@ -21,14 +21,15 @@ use crate::{
 const AT_ONCE: i64 = 500;
 
 const DUE: &str = "
-    select t.instance, t.timer from saga.timers t join saga.instances i using (saga, instance)
-    where t.saga = $1 and t.due_at <= now() and i.definition = any ($3)
-    order by t.due_at limit $2";
+    select instance, timer from saga.timers t
+    where saga = $1 and due_at <= now() and $3 @> array[
+        (select definition from saga.instances i where i.saga = t.saga and i.instance = t.instance)]
+    order by due_at limit $2";
 
 /// Another process may have fired them meanwhile, or an instance may have set them anew.
 const TAKE: &str = "
     delete from saga.timers
-    where saga = $1 and due_at <= now()
+    where saga = $1 and due_at <= now() and instance = any ($2)
       and (instance, timer) in (select * from unnest($2::text[], $3::text[]))
     returning instance, timer, causation_id";
 

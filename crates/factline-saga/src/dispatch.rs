@@ -32,33 +32,36 @@ use crate::{
     row::row,
 };
 
-/// Instances of definitions that this build does not have are left to a build that has them.
+/// Instances of definitions that this build does not have are left to a build that has them. The rows are
+/// named by their place, from a list that is made once: a join could be planned the other way round, and then
+/// choose anew for each row.
 const CLAIM: &str = "
     update saga.commands c
     set attempts = c.attempts + 1, next_attempt_at = now() + make_interval(secs => $3)
-    from (select instance, step from saga.commands
-          where saga = $1 and state = 'due' and next_attempt_at <= now() and definition = any ($4)
-          order by next_attempt_at limit $2
-          for update skip locked) due
-    where c.saga = $1 and c.instance = due.instance and c.step = due.step
+    where c.ctid = any (array(
+        select ctid from saga.commands
+        where saga = $1 and state = 'due' and next_attempt_at <= now() and definition = any ($4)
+        order by next_attempt_at limit $2
+        for update skip locked))
     returning c.instance, c.step, c.key, c.command, c.correlation_id, c.causation_id, c.attempts";
 
-/// Only the newest attempt's answer counts.
+/// Only the newest attempt's answer counts. The instances ($3) lead to the rows; `state` would lead to all
+/// that is due.
 const ANSWER: &str = "
     update saga.commands c
     set state = r.state, code = r.code, detail = r.detail, answered_at = now()
     from jsonb_to_recordset($2) as r (instance text, step text, attempts int, state text, code text,
                                       detail text)
-    where c.saga = $1 and c.instance = r.instance and c.step = r.step
-      and c.attempts = r.attempts and c.state = 'due'
+    where c.saga = $1 and c.instance = any ($3) and c.instance = r.instance and c.step = r.step
+      and c.attempts = r.attempts and c.answered_at is null
     returning c.instance, c.step";
 
 const POSTPONE: &str = "
     update saga.commands c
     set next_attempt_at = now() + make_interval(secs => r.seconds), detail = r.detail
     from jsonb_to_recordset($2) as r (instance text, step text, attempts int, seconds float8, detail text)
-    where c.saga = $1 and c.instance = r.instance and c.step = r.step
-      and c.attempts = r.attempts and c.state = 'due'";
+    where c.saga = $1 and c.instance = any ($3) and c.instance = r.instance and c.step = r.step
+      and c.attempts = r.attempts and c.answered_at is null";
 
 row! {
     /// A command that this process may carry out until the lease ends.
@@ -169,7 +172,8 @@ impl<S: Saga, E: Executor<S::Command>> Dispatcher<S, E> {
             return Ok(());
         }
         meters::attempts(S::NAME, "later", rows.len());
-        let postpone = sqlx::query(POSTPONE).bind(S::NAME).bind(Json(&rows));
+        let instances: Vec<&str> = rows.iter().map(|row| row.instance).collect();
+        let postpone = sqlx::query(POSTPONE).bind(S::NAME).bind(Json(&rows)).bind(instances);
         postpone.execute(&self.database).await?;
         Ok(())
     }
@@ -192,8 +196,9 @@ impl<S: Saga, E: Executor<S::Command>> Dispatcher<S, E> {
         let mut instances = lock::<S>(tx, &names).await?;
         let rows: Vec<_> =
             answered.iter().map(|(one, verdict)| AnswerRow::of(one, verdict)).collect();
-        let taken: Vec<(String, String)> =
-            sqlx::query_as(ANSWER).bind(S::NAME).bind(Json(&rows)).fetch_all(&mut *tx).await?;
+        let instances_of: Vec<&str> = names.iter().copied().collect();
+        let answer = sqlx::query_as(ANSWER).bind(S::NAME).bind(Json(&rows)).bind(instances_of);
+        let taken: Vec<(String, String)> = answer.fetch_all(&mut *tx).await?;
         let superseded = rows.len() - taken.len();
         let taken: HashSet<_> = taken.into_iter().collect();
         let counts = |one: &Claimed| taken.contains(&(one.instance.clone(), one.step.clone()));

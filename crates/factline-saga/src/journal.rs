@@ -270,14 +270,17 @@ async fn clear_timers(
         return Ok(());
     }
     let (instances, timers): (Vec<&str>, Vec<&str>) = cleared.iter().copied().unzip();
+    let either: Vec<&str> =
+        instances.iter().copied().chain(ended.iter().map(String::as_str)).collect();
     sqlx::query(
-        "delete from saga.timers where saga = $1 and (instance = any ($4)
+        "delete from saga.timers where saga = $1 and instance = any ($5) and (instance = any ($4)
              or (instance, timer) in (select * from unnest($2::text[], $3::text[])))",
     )
     .bind(saga)
     .bind(instances)
     .bind(timers)
     .bind(ended)
+    .bind(either)
     .execute(tx)
     .await?;
     Ok(())

@@ -5,6 +5,8 @@
 
 mod crashes;
 mod crossings;
+mod frozen;
+mod many;
 mod operators;
 mod shop;
 mod storm;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::{Answer, Client, Process, System};
+use e2e::{Answer, Client, Process, Service, System};
 use factline_testkit::eventually_ok;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -23,6 +23,17 @@ impl Shop {
     pub async fn open(test: &str, settings: &[(&str, &str)]) -> Self {
         let system = System::create(test).await;
         let api = system.start_with_saga("command-api", settings).await;
+        Self::of(system, api).await
+    }
+
+    /// Without anybody who carries orders through.
+    pub async fn open_without_saga(test: &str) -> Self {
+        let system = System::create(test).await;
+        let api = system.start(Service::CommandApi).await;
+        Self::of(system, api).await
+    }
+
+    async fn of(system: System, api: Process) -> Self {
         let client = api.client();
         let sagas = system.saga_database().pool().await;
         let customer = register(&client).await;
