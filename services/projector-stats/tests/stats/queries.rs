@@ -88,17 +88,14 @@ impl Office {
         Seen { status, headers: headers.collect(), body: answer.text().await.unwrap() }
     }
 
-    async fn get(&self, path: &str) -> (u16, Value) {
+    pub async fn get(&self, path: &str) -> (u16, Value) {
         let answer = reqwest::get(format!("http://{}{path}", self.address)).await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
 }
 
 /// As the projection runtime does, in small: the view's rows and its checkpoint.
-pub async fn apply<V: View<Event = InventoryEvent>>(
-    database: &TestDatabase,
-    events: &[Recorded<InventoryEvent>],
-) {
+pub async fn apply<V: View>(database: &TestDatabase, events: &[Recorded<V::Event>]) {
     let mut connection = PgConnection::connect(&database.url()).await.unwrap();
     let view = FoldedView::<V>::new();
     view.prepare(&mut connection).await.unwrap();
@@ -186,9 +183,15 @@ async fn h35_parameters_that_do_not_fit_are_refused() {
 async fn h38_each_view_waits_for_its_own_projection() {
     let office = Office::open("h38_each_view", &[]).await;
     let client = reqwest::Client::new();
-    for path in ["/inventory/stats", "/stats/sales?by=day", "/stats/sales?by=country"] {
+    for (path, topic) in [
+        ("/inventory/stats", "inventory"),
+        ("/stats/sales?by=day", "inventory"),
+        ("/stats/sales?by=country", "inventory"),
+        ("/stats/orders", "order"),
+        ("/stats/orders/completed", "order"),
+    ] {
         let request = client.get(format!("http://{}{path}", office.address));
-        let answer = request.header("consistency-token", "factline.inventory.v1:0:1");
+        let answer = request.header("consistency-token", format!("factline.{topic}.v1:0:1"));
         let answer = answer.send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 503, "{path}");
         assert_eq!(answer.headers()["retry-after"], "1");

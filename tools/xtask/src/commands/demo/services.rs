@@ -28,16 +28,19 @@ pub(crate) const SERVICES: [(&str, u16, u16); 4] = [
 
 /// Every projection that has to be there before a lag means anything: one that has not begun yet has no
 /// checkpoint, so nobody else names it.
-pub(crate) const PROJECTIONS: [&str; 10] = [
+pub(crate) const PROJECTIONS: [&str; 13] = [
     "inventory_list",
     "order_list",
     "customer_list",
+    "shipment_requests",
     "live_inventory",
     "live_order",
     "live_customer",
     "inventory_stats",
     "sales_by_day",
     "sales_by_country",
+    "order_funnel",
+    "order_completed",
     "stock_watch",
 ];
 
