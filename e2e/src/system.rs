@@ -1,4 +1,4 @@
-//! The four services as one test sees them: four databases, one prefix for topics and groups.
+//! The four services as one test sees them: their databases, one prefix for topics and groups.
 
 use std::path::{Path, PathBuf};
 
@@ -39,6 +39,7 @@ pub struct System {
     prefix: String,
     folder: PathBuf,
     log: TestDatabase,
+    saga: TestDatabase,
     list: TestDatabase,
     stats: TestDatabase,
     alerts: TestDatabase,
@@ -70,6 +71,7 @@ impl System {
             prefix,
             folder,
             log: TestDatabase::create(&format!("{test_name}_log")).await,
+            saga: TestDatabase::create(&format!("{test_name}_saga")).await,
             list: TestDatabase::create(&format!("{test_name}_list")).await,
             stats: TestDatabase::create(&format!("{test_name}_stats")).await,
             alerts: TestDatabase::create(&format!("{test_name}_alerts")).await,
@@ -93,6 +95,13 @@ impl System {
     pub async fn start_live_list(&self) -> Process {
         let redis = ("FACTLINE__LIVE__REDIS_URL", &*self.stack.redis_url);
         self.start_as(Service::List, "live-list", &[redis]).await
+    }
+
+    /// Starts the write side with the role that carries orders through.
+    pub async fn start_with_saga(&self, name: &str, environment: &[(&str, &str)]) -> Process {
+        let mut all = vec![("FACTLINE__ROLES", "http,relay,saga")];
+        all.extend(environment);
+        self.start_as(Service::CommandApi, name, &all).await
     }
 
     /// Starts a process under a name of its own, with further settings or a failpoint.
@@ -123,6 +132,7 @@ impl System {
         ];
         let database = |service| (key("DATABASES", service), self.database(service).url());
         environment.extend(databases.map(database));
+        environment.push((key("DATABASES", Service::CommandApi), self.saga.url()));
         let admin = |(service, process): &(Service, &Process)| {
             (key("SERVICES", *service), process.admin_url().to_owned())
         };
@@ -138,6 +148,11 @@ impl System {
             Service::Stats => &self.stats,
             Service::Alerter => &self.alerts,
         }
+    }
+
+    /// Where the sagas of command-api are.
+    pub fn saga_database(&self) -> &TestDatabase {
+        &self.saga
     }
 
     /// The name of a topic of this system.
@@ -193,6 +208,9 @@ impl System {
                 let writer = self.log.url().replace("//postgres@", "//factline_log_writer@");
                 all.push(("LOG__URL", writer));
                 all.push(("LOG__OWNER_URL", self.log.url()));
+                all.push(("SAGA__DATABASE__URL", self.saga.url()));
+                // Most tests do themselves what the saga would do; those of sagas ask for all roles.
+                all.push(("ROLES", "http,relay".to_owned()));
             }
             Service::List => {
                 all.push(("LIVE__REDIS_URL", String::new())); // three consumers that few tests need

@@ -10,6 +10,7 @@
 #[macro_use]
 pub mod command;
 pub mod customer;
+pub mod fulfilment;
 pub mod inventory;
 pub mod order;
 pub mod values;

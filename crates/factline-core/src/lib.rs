@@ -1,5 +1,5 @@
 //! The vocabulary that every other crate speaks: events and what recorded them, aggregates that
-//! decide and evolve, views that fold, positions that order, and the partitioner that places a
+//! decide and evolve, views that fold, sagas that react, positions that order, and the partitioner that places a
 //! stream. Pure: no I/O, no clock, no async.
 
 mod aggregate;
@@ -11,6 +11,7 @@ pub mod heartbeat;
 mod identity;
 mod partitioner;
 mod position;
+pub mod saga;
 mod token;
 
 pub use aggregate::{Aggregate, Decide, Moment, Refusal, RefusalKind};

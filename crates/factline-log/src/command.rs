@@ -8,6 +8,7 @@ use factline_core::{
     Aggregate, CommandKey, Decide, Fault, Moment, Recorded, StreamId, Token, Version,
 };
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 /// What a command's key stands for: its route and body. The same key with another fingerprint is
@@ -49,6 +50,8 @@ pub struct Command<A: Aggregate> {
     pub traceparent: Option<String>,
     /// Business time: given by the caller, or when the command arrived.
     pub occurred_at: DateTime<Utc>,
+    /// Not decided after this, if given: whoever sent it may have gone on without it.
+    pub decide_by: Option<Instant>,
     /// What it would make happen; asked again when the stream has moved on.
     decide: Decision<A>,
 }
@@ -76,6 +79,7 @@ impl<A: Aggregate> Command<A> {
             actor: None,
             traceparent: None,
             occurred_at: at,
+            decide_by: None,
             decide: Box::new(move |state, at| state.decide(&command, at)),
         }
     }
@@ -93,8 +97,13 @@ impl<A: Aggregate> Command<A> {
             actor: None,
             traceparent: None,
             occurred_at: DateTime::UNIX_EPOCH,
+            decide_by: None,
             decide: Box::new(|_, _| Ok(Vec::new())),
         }
+    }
+
+    pub(crate) fn is_too_late(&self) -> bool {
+        self.decide_by.is_some_and(|decide_by| Instant::now() > decide_by)
     }
 
     pub(crate) fn decide(&self, state: &A) -> Result<Vec<A::Event>, A::Refusal> {
@@ -147,6 +156,9 @@ pub enum CommandFault<R> {
     /// Too many commands wait; try again in a moment.
     #[error("too many commands are waiting")]
     Busy,
+    /// It came to its decision after the time that it was given for it.
+    #[error("it was too late to decide it")]
+    TooLate,
     /// The log cannot be reached or read.
     #[error("the log is not available")]
     Unavailable(#[source] Fault),

@@ -1,4 +1,5 @@
-//! Deciding a stream's commands one after the other on the running state. Pure: no I/O.
+//! Deciding a stream's commands one after the other on the running state. No I/O; the clock is asked only
+//! for a command that may come too late.
 //!
 //! A decision that panics is a defect of the domain's code. It costs its own command, whose caller
 //! is told so, and nobody else: its neighbours are decided as if it had never come.
@@ -44,6 +45,8 @@ pub(crate) enum Answer<A: Aggregate> {
     Unencodable(CodecFault),
     /// Deciding it panicked.
     Panicked,
+    /// The time that it was given is over.
+    TooLate,
     /// The same key came before it in the same batch: it waits for that one's outcome.
     Twin,
 }
@@ -53,7 +56,11 @@ impl<A: Aggregate> Answer<A> {
     fn is_idle(&self) -> bool {
         match self {
             Self::Events(range, ..) => range.is_empty(),
-            Self::Refused(_) | Self::Mismatch(_) | Self::Unencodable(_) | Self::Panicked => true,
+            Self::Refused(_)
+            | Self::Mismatch(_)
+            | Self::Unencodable(_)
+            | Self::Panicked
+            | Self::TooLate => true,
             Self::Twin => false, // the first of them has the key
         }
     }
@@ -71,6 +78,7 @@ impl<A: Aggregate> Answer<A> {
             Self::Mismatch(current) => Some(Err(CommandFault::VersionMismatch { current })),
             Self::Unencodable(fault) => Some(Err(CommandFault::Unencodable(fault))),
             Self::Panicked => Some(Err(CommandFault::Panicked)),
+            Self::TooLate => Some(Err(CommandFault::TooLate)),
             Self::Twin => None,
         }
     }
@@ -127,6 +135,7 @@ impl<A: Aggregate> Decided<A> {
             | Answer::Mismatch(_)
             | Answer::Unencodable(_)
             | Answer::Panicked
+            | Answer::TooLate
             | Answer::Twin => None,
         });
         let (state, version) = made.unwrap_or((&start.state, &start.version));
@@ -147,6 +156,9 @@ fn decide_one<A: Aggregate>(
     codec: &Codec<A::Event>,
 ) -> Answer<A> {
     let stream = &mut decided.after;
+    if command.is_too_late() {
+        return Answer::TooLate;
+    }
     if command.expected.is_some_and(|expected| expected != stream.version) {
         return Answer::Mismatch(stream.version);
     }

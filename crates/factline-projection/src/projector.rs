@@ -114,6 +114,12 @@ impl<P: Projection> Projector<P> {
         self.shared.board.watch()
     }
 
+    /// Changes whenever a batch was committed, so that whoever acts on its rows need not look for them.
+    #[must_use]
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.shared.moved.subscribe()
+    }
+
     /// Where queries wait for their tokens.
     #[must_use]
     pub fn gate(&self) -> ReadGate {

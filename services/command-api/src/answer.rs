@@ -107,6 +107,9 @@ pub(crate) fn problem_of<R: Refusal>(fault: CommandFault<R>) -> Problem {
         }
         CommandFault::Panicked => Problem::internal(), // told where it was caught
         CommandFault::Busy => Problem::unavailable("busy", "too many commands are waiting", 1),
+        CommandFault::TooLate => {
+            Problem::unavailable("too_late", "it was too late to decide the command", 1)
+        }
         CommandFault::Unavailable(Fault::Transient { .. }) => Problem::unavailable(
             "log_unavailable",
             "the log is not available; nothing was written",

@@ -106,7 +106,11 @@ pub(crate) async fn execute<A: Kind>(
     A::store(app).lanes.execute(command).await.map_err(problem_of)
 }
 
-async fn prepare<A: Kind>(
+/// Reads a command and asks what its decision must know; a lane may have it then.
+///
+/// # Errors
+/// The data is invalid, or nobody could be asked now.
+pub(crate) async fn prepare<A: Kind>(
     app: &App,
     name: &str,
     data: Map<String, Value>,

@@ -3,7 +3,8 @@
 //! A request becomes a command (`commands`, `batch`) of some kind of aggregate (`kinds`), a lane of
 //! the log decides it and appends its events (`factline-log`), and the answer tells what happened
 //! (`answer`). In the same process, woken by
-//! the lanes, the relay sends the log to Kafka (`factline-relay`). History is read from the log
+//! the lanes, the relay sends the log to Kafka (`factline-relay`), and the saga carries orders through
+//! (`fulfilment`). History is read from the log
 //! itself (`history`, `flow`): it is the one question that the write side answers.
 
 mod aliases;
@@ -11,6 +12,7 @@ mod answer;
 mod batch;
 mod commands;
 mod flow;
+mod fulfilment;
 mod heartbeat;
 mod history;
 mod kinds;
@@ -68,20 +70,23 @@ impl Program for CommandApi {
             LogReader::new(&settings.log.url, settings.log.read_connections).map_err(told)?;
         let mut wakes = KINDS.map(|_| Arc::<Notify>::default());
         let mut heartbeat_wake = Arc::<Notify>::default();
-        if settings.roles.contains(&Role::Http) {
-            let (items, items_wake) = open::<Item>(&settings, &runtime)?;
-            let (orders, orders_wake) = open::<Order>(&settings, &runtime)?;
-            let (customers, customers_wake) = open::<Customer>(&settings, &runtime)?;
-            wakes = [items_wake, orders_wake, customers_wake];
-            let stores = Stores { items, orders, customers, reader: reader.clone() };
-            runtime.serve_http(routes::all(App(Arc::new(stores)))).await?;
-            if settings.heartbeat.is_on() {
-                heartbeat_wake = heartbeat::begin(&settings, &runtime)?;
+        let plays = |role| settings.roles.contains(&role);
+        if plays(Role::Http) || plays(Role::Saga) {
+            let (app, own) = open_all(&settings, reader.clone(), &runtime)?;
+            wakes = own;
+            if plays(Role::Http) {
+                runtime.serve_http(routes::all(app.clone())).await?;
+                if settings.heartbeat.is_on() {
+                    heartbeat_wake = heartbeat::begin(&settings, &runtime)?;
+                }
+            }
+            if plays(Role::Saga) {
+                fulfilment::begin(app, &settings, reader.clone(), &runtime)?;
             }
         }
         let audited = !settings.log.allow_unsafe_database;
         watch_log(&runtime, reader.clone(), settings.kafka.topic(Item::KIND), audited);
-        if settings.roles.contains(&Role::Relay) {
+        if plays(Role::Relay) {
             for (kind, wake) in KINDS.into_iter().zip(wakes) {
                 let pace = settings.relay.clone();
                 spawn_relay(&settings, kind, pace, reader.clone(), wake, &runtime)?;
@@ -104,7 +109,7 @@ impl Program for CommandApi {
             let topic = settings.kafka.topic(heartbeat::KIND);
             ensure_topic(&mut owner, &topic, PARTITIONS).await.map_err(told)?;
         }
-        Ok(())
+        fulfilment::prepare(&settings).await
     }
 
     fn openapi() -> Option<utoipa::openapi::OpenApi> {
@@ -114,6 +119,19 @@ impl Program for CommandApi {
 
 fn told(fault: Fault) -> ServiceError {
     ServiceError::new(fault.to_string())
+}
+
+/// Opens the lanes of every kind; also gives what wakes their relays, in the order of [`KINDS`].
+fn open_all(
+    settings: &Settings,
+    reader: LogReader,
+    runtime: &Runtime,
+) -> Result<(App, [Arc<Notify>; KINDS.len()]), ServiceError> {
+    let (items, items_wake) = open::<Item>(settings, runtime)?;
+    let (orders, orders_wake) = open::<Order>(settings, runtime)?;
+    let (customers, customers_wake) = open::<Customer>(settings, runtime)?;
+    let app = App(Arc::new(Stores { items, orders, customers, reader }));
+    Ok((app, [items_wake, orders_wake, customers_wake]))
 }
 
 /// Opens the lanes of a kind; also gives what wakes its relay.

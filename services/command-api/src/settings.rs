@@ -4,9 +4,12 @@ use factline_codec::RegistrySettings;
 use factline_core::heartbeat::HeartbeatSettings;
 use factline_kafka::KafkaSettings;
 use factline_log::LogSettings;
+use factline_projection::ProjectionSettings;
 use factline_relay::RelaySettings;
+use factline_saga::SagaSettings;
+use read_kit::DatabaseSettings;
 use serde::Deserialize;
-use service_kit::settings::{SettingsProblem, Validate, in_section};
+use service_kit::settings::{SettingsProblem, Validate, in_section, required, within};
 
 /// What a process does; one binary scales by role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -16,6 +19,8 @@ pub(crate) enum Role {
     Http,
     /// Sends the log to Kafka.
     Relay,
+    /// Carries orders through: reacts to events with commands.
+    Saga,
 }
 
 /// See `config.toml`, which lists every key.
@@ -28,6 +33,55 @@ pub struct Settings {
     pub(crate) registry: RegistrySettings,
     pub(crate) relay: RelaySettings,
     pub(crate) heartbeat: HeartbeatSettings,
+    pub(crate) projection: ProjectionSettings,
+    pub(crate) saga: SagaSection,
+}
+
+/// `[saga]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SagaSection {
+    pub(crate) database: DatabaseSettings,
+    pub(crate) payment_timeout_ms: u64,
+    concurrency: u32,
+    dispatchers: u32,
+    decide_within_ms: u64,
+    poll_ms: u64,
+    retry_first_ms: u64,
+    retry_most_ms: u64,
+    stuck_after_ms: u64,
+}
+
+impl SagaSection {
+    /// The part that has nothing to do with orders.
+    pub(crate) fn runtime(&self) -> SagaSettings {
+        SagaSettings {
+            concurrency: self.concurrency,
+            dispatchers: self.dispatchers,
+            decide_within_ms: self.decide_within_ms,
+            poll_ms: self.poll_ms,
+            retry_first_ms: self.retry_first_ms,
+            retry_most_ms: self.retry_most_ms,
+            stuck_after_ms: self.stuck_after_ms,
+        }
+    }
+}
+
+impl Validate for SagaSection {
+    fn validate(&self) -> Vec<SettingsProblem> {
+        let runtime = self.runtime();
+        let mut problems: Vec<_> = (runtime.problems().into_iter())
+            .map(|(key, detail)| SettingsProblem::new(key, detail))
+            .collect();
+        // Each dispatcher needs a connection; timers, acts and refunds need some more.
+        let connections = u64::from(self.database.max_connections);
+        let least = u64::from(self.dispatchers) + 2;
+        problems.extend(within("database.max_connections", connections, least..=100));
+        // From what a test waits for to a year: beyond that nobody means it.
+        let a_year_ms = 366 * 24 * 3_600_000;
+        problems.extend(within("payment_timeout_ms", self.payment_timeout_ms, 1..=a_year_ms));
+        problems
+    }
 }
 
 impl Validate for Settings {
@@ -39,6 +93,14 @@ impl Validate for Settings {
         problems.extend(in_section("kafka", told(self.kafka.problems())));
         problems.extend(in_section("relay", told(self.relay.problems())));
         problems.extend(in_section("heartbeat", told(self.heartbeat.problems())));
+        problems.extend(self.projection.problems().into_iter().map(|text| {
+            let (key, detail) = text.split_once(' ').unwrap_or((&text, ""));
+            SettingsProblem::new(key, detail)
+        }));
+        problems.extend(in_section("saga", self.saga.validate()));
+        if self.roles.contains(&Role::Saga) {
+            problems.extend(required("saga.database.url", &self.saga.database.url));
+        }
         if self.roles.is_empty() {
             problems.push(SettingsProblem::new("roles", "must name at least one role"));
         }

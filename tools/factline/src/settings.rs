@@ -111,6 +111,7 @@ fn variables(stack: &StackAddresses) -> Vec<(String, String)> {
         ("KAFKA__BROKERS", stack.kafka.clone()),
         ("REGISTRY__URL", stack.registry_url.clone()),
         ("LOG__URL", stack.postgres_url("factline_log")),
+        ("DATABASES__COMMAND_API", stack.postgres_url("factline_saga")),
         ("DATABASES__PROJECTOR_LIST", stack.postgres_url("factline_list")),
         ("DATABASES__PROJECTOR_STATS", stack.postgres_url("factline_stats")),
         ("DATABASES__ALERTER", stack.postgres_url("factline_alerts")),
@@ -145,7 +146,7 @@ mod tests {
     fn the_defaults_are_the_demo() {
         let settings = load(&nowhere()).unwrap().settings;
         assert_eq!(settings.kafka.brokers, "127.0.0.1:19092");
-        assert_eq!(settings.databases.len(), 3);
+        assert_eq!(settings.databases.len(), 4);
         assert_eq!(settings.services["command_api"], "http://127.0.0.1:9080");
     }
 

@@ -119,6 +119,7 @@ impl World {
             ("databases.projector_list", self.empty.url()),
             ("databases.projector_stats", self.empty.url()),
             ("databases.alerter", self.empty.url()),
+            ("databases.command_api", self.empty.url()),
         ] {
             factline.args(["--set", &format!("{key}={value}")]);
         }

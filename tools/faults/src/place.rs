@@ -63,6 +63,11 @@ impl Place {
         self.stack.postgres_url(&format!("{}_{what}", self.name))
     }
 
+    /// Where the sagas would be.
+    fn saga_database(&self) -> String {
+        self.stack.postgres_url(&format!("{}_saga", self.name))
+    }
+
     /// The topic of a kind.
     pub(crate) fn topic(&self, kind: &str) -> String {
         format!("{}.{kind}.v1", self.name)
@@ -92,6 +97,9 @@ impl Place {
         if service == Service::CommandApi {
             settings.push(("LOG__OWNER_URL", self.database(service)));
             settings.push(("LOG__URL", log_as("factline_log_writer")));
+            settings.push(("SAGA__DATABASE__URL", self.saga_database()));
+            // The checker knows whose each event is by what callers were answered.
+            settings.push(("ROLES", "http,relay".to_owned()));
         } else {
             settings.push(("DATABASE__URL", self.database(service)));
             settings.push(("HISTORY__URL", log_as("factline_log_reader")));
@@ -130,6 +138,7 @@ impl Place {
             ("DATABASES__PROJECTOR_LIST", self.database(Service::List)),
             ("DATABASES__PROJECTOR_STATS", self.database(Service::Stats)),
             ("DATABASES__ALERTER", self.database(Service::Alerter)),
+            ("DATABASES__COMMAND_API", self.saga_database()),
         ];
         settings.map(|(key, value)| (format!("FACTLINE__{key}"), value)).into()
     }

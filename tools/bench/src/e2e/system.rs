@@ -46,8 +46,12 @@ impl System {
             ("KAFKA__TOPIC_PREFIX", prefix),
             ("REGISTRY__URL", surroundings.addresses.registry_url.clone()),
         ];
-        let mut api_settings =
-            vec![("LOG__URL", log.url.clone()), ("LOG__OWNER_URL", log.owner_url.clone())];
+        let mut api_settings = vec![
+            ("ROLES", "http,relay".to_owned()), // nothing is measured that a saga reacts to
+            ("LOG__URL", log.url.clone()),
+            ("LOG__OWNER_URL", log.owner_url.clone()),
+            ("SAGA__DATABASE__URL", String::new()),
+        ];
         api_settings.extend(both[..1].iter().chain(&both[2..]).cloned());
         let list_url = list_database.url();
         let mut list_settings = vec![

@@ -107,6 +107,7 @@ impl Api {
             ("ROLES", roles.to_owned()),
             ("LOG__URL", log.url.clone()),
             ("LOG__OWNER_URL", log.owner_url.clone()),
+            ("SAGA__DATABASE__URL", String::new()), // no process has the role
             ("KAFKA__BROKERS", surroundings.addresses.kafka.clone()),
             ("KAFKA__TOPIC_PREFIX", prefix),
             ("REGISTRY__URL", surroundings.addresses.registry_url.clone()),

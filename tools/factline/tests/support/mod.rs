@@ -34,6 +34,7 @@ impl World {
             ("databases.projector_list", &self.database),
             ("databases.projector_stats", &self.empty),
             ("databases.alerter", &self.empty),
+            ("databases.command_api", &self.empty),
         ] {
             factline.args(["--set", &format!("{key}={}", database.url())]);
         }

@@ -28,7 +28,8 @@ pub(crate) const SERVICES: [(&str, u16, u16); 4] = [
 
 /// Every projection that has to be there before a lag means anything: one that has not begun yet has no
 /// checkpoint, so nobody else names it.
-pub(crate) const PROJECTIONS: [&str; 13] = [
+pub(crate) const PROJECTIONS: [&str; 14] = [
+    "order_fulfilment",
     "inventory_list",
     "order_list",
     "customer_list",

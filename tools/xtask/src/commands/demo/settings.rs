@@ -20,6 +20,7 @@ pub(crate) fn of(service: &str, stack: &Addresses, webhook_url: &str) -> Vec<(St
         "command-api" => {
             settings.push(("LOG__OWNER_URL", own("factline_log")));
             settings.push(("LOG__URL", log_as("factline_log_writer")));
+            settings.push(("SAGA__DATABASE__URL", own("factline_saga")));
             None
         }
         "projector-list" => Some("factline_list"),
