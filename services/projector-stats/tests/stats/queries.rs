@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 use domain::inventory::InventoryEvent;
 use factline_core::Recorded;
 use factline_projection::{FoldedView, Projection, View};
-use factline_testkit::{TestDatabase, stand_at};
+use factline_testkit::{History, TestDatabase, stand_at};
 use projector_stats::{
     ProjectorStats, Settings, begin_views, http::routes, inventory_stats::InventoryStats,
     sales_by_country::SalesByCountry, sales_by_day::SalesByDay,
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use service_kit::{Program, Runtime, settings::load_service};
 use sqlx::{Connection, PgConnection};
 
-use crate::views::trade;
+use crate::views::{added, sold, trade};
 
 /// A listening service whose views hold a history.
 pub struct Office {
@@ -137,6 +137,20 @@ async fn one_items_figures_are_shown_when_asked_for() {
     assert_eq!(figures["top_items"].as_array().unwrap().len(), 2);
     let (status, problem) = office.get("/inventory/stats?sku=nowhere").await;
     assert_eq!((status, &problem["code"]), (404, &"unknown_item".into()));
+}
+
+#[tokio::test]
+async fn a_key_with_a_dot_is_an_item_of_its_own() {
+    let history = History::new()
+        .then("A.B", added(20))
+        .then("A", added(10))
+        .then("A.B", sold(2, 100, None))
+        .build();
+    let office = Office::open("a_key_with_a_dot", &history).await;
+    let (_, figures) = office.get("/inventory/stats?sku=A.B").await;
+    assert_eq!(figures["per_sku"]["units_sold"], 2);
+    let (_, figures) = office.get("/inventory/stats?sku=A").await;
+    assert_eq!((&figures["per_sku"]["units_sold"], &figures["items"]), (&0.into(), &2.into()));
 }
 
 #[tokio::test]
