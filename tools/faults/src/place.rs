@@ -63,8 +63,8 @@ impl Place {
         self.stack.postgres_url(&format!("{}_{what}", self.name))
     }
 
-    /// Where the sagas would be.
-    fn saga_database(&self) -> String {
+    /// Where the processes over several aggregates are.
+    pub(crate) fn saga_database(&self) -> String {
         self.stack.postgres_url(&format!("{}_saga", self.name))
     }
 
@@ -98,8 +98,9 @@ impl Place {
             settings.push(("LOG__OWNER_URL", self.database(service)));
             settings.push(("LOG__URL", log_as("factline_log_writer")));
             settings.push(("SAGA__DATABASE__URL", self.saga_database()));
-            // The checker knows whose each event is by what callers were answered.
-            settings.push(("ROLES", "http,relay".to_owned()));
+            // An order that nobody pays must end before the run is over.
+            settings.push(("SAGA__PAYMENT_TIMEOUT_MS", "10000".to_owned()));
+            settings.push(("SAGA__RETRY_MOST_MS", "2000".to_owned()));
         } else {
             settings.push(("DATABASE__URL", self.database(service)));
             settings.push(("HISTORY__URL", log_as("factline_log_reader")));

@@ -49,9 +49,8 @@ pub(super) fn judge(events: &[Event], tables: &Tables, found: &mut Findings) {
             }
         }
     }
-    let count = |status: &str| {
-        instances.values().filter(|row| row["status"] == status).count() as u64
-    };
+    let count =
+        |status: &str| instances.values().filter(|row| row["status"] == status).count() as u64;
     found.sagas.completed = count("completed");
     found.sagas.compensated = count("compensated");
     found.sagas.needs_attention = count("needs_attention");

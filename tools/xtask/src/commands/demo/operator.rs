@@ -19,6 +19,8 @@ use crate::session::Session;
 /// How long the last event may take to reach every projection after the import: at a tenth of the
 /// speed that the slowest projection has, a file of a million lines still makes it.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(180);
+/// How long processes may take to end once every order is delivered or given up.
+const ENDED_WITHIN: Duration = Duration::from_secs(60);
 /// How the names of the projections begin that follow the heartbeat.
 const HEARTBEATS: &str = "heartbeat_";
 /// Each look starts a program.
@@ -123,6 +125,27 @@ impl Operator {
         }
     }
 
+    /// Waits a while until every process has ended; how many have not.
+    ///
+    /// # Errors
+    /// The program fails, or a service ends.
+    pub(crate) async fn no_saga_is_open(&self, services: &mut Services) -> Result<u64, Failure> {
+        let deadline = Instant::now() + ENDED_WITHIN;
+        loop {
+            services.check()?;
+            let output = self.command(&["saga", "list"]).output().await?;
+            if !output.status.success() {
+                let told = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+                return Err(Failure::new(format!("factline saga list: {told}")));
+            }
+            let open = String::from_utf8_lossy(&output.stdout).lines().count() as u64;
+            if open == 0 || Instant::now() >= deadline {
+                return Ok(open);
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
     /// Compares the three places that hold the events.
     ///
     /// # Errors
@@ -143,7 +166,7 @@ impl Operator {
         mut take: impl FnMut(Event) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let told = |error: String| Failure::new(format!("factline events: {error}"));
-        let mut program = self.command("events");
+        let mut program = self.command(&["events"]);
         let mut child = program.args(["--topic", topic]).stdout(Stdio::piped()).spawn()?;
         let output = child.stdout.take().ok_or_else(|| told("it has no output".to_owned()))?;
         let mut lines = BufReader::new(output).lines();
@@ -154,15 +177,15 @@ impl Operator {
         if status.success() { Ok(()) } else { Err(told(status.to_string())) }
     }
 
-    fn command(&self, verb: &str) -> Command {
+    fn command(&self, verb: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.args([verb, "--json"]).envs(self.environment.iter().cloned());
+        command.args(verb).arg("--json").envs(self.environment.iter().cloned());
         command.stdin(Stdio::null()).kill_on_drop(true);
         command
     }
 
     async fn ask<T: for<'de> Deserialize<'de>>(&self, verb: &str) -> Result<T, Failure> {
-        let output = self.command(verb).output().await?;
+        let output = self.command(&[verb]).output().await?;
         serde_json::from_slice(&output.stdout).map_err(|error| {
             let told = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             Failure::new(format!("factline {verb}: {error}: {told}"))
