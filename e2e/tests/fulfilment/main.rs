@@ -4,5 +4,7 @@
 #![allow(clippy::unwrap_used)] // plain functions beside the tests use it too
 
 mod crossings;
+mod operators;
+mod storm;
 mod shop;
 mod walks;

@@ -45,6 +45,13 @@ impl Shop {
         placed.body["events"][0]["stream_id"].as_str().unwrap().to_owned()
     }
 
+    /// Begins an order; its id.
+    pub async fn draft(&self) -> String {
+        let body = json!({"customer_id": self.customer, "shipping_address": "Leeds"});
+        let created = self.client.post("/orders", body).await;
+        created.body["events"][0]["stream_id"].as_str().unwrap().to_owned()
+    }
+
     pub async fn ask(&self, order: &str, what: &str, body: Value) -> Answer {
         self.client.post(&format!("/orders/{order}/{what}"), body).await
     }

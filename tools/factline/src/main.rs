@@ -3,13 +3,14 @@
 //! In flow the addresses of the log, of Kafka and of every service; out flow answers for a person,
 //! or with `--json` for a program. Nothing is
 //! changed, except by a verb that says so: `schemas push --apply`, `dlq retry --yes`, `dlq skip`,
-//! `relay reset --yes`, and those of `projection` that begin or end a rebuild or say where to begin.
+//! `relay reset --yes`, `saga retry`, `skip` and `compensate`, and those of `projection` that begin or end a rebuild or say where to begin.
 
 mod dlq;
 mod events;
 mod failure;
 mod projection;
 mod relay;
+mod saga;
 mod schemas;
 mod settings;
 mod sources;
@@ -72,6 +73,9 @@ enum Verb {
     /// Views, and rebuilding one beside itself
     #[command(subcommand)]
     Projection(projection::Verb),
+    /// Processes over several aggregates, and what to do about one
+    #[command(subcommand)]
+    Saga(saga::Verb),
     /// Where the relay is to go on
     #[command(subcommand)]
     Relay(relay::Verb),
@@ -115,6 +119,7 @@ fn run(cli: Cli) -> Result<bool, Failure> {
             Verb::Events(args) => events::run(&args, &sources).await,
             Verb::Dlq(verb) => dlq::run(&verb, &sources).await,
             Verb::Projection(verb) => projection::run(&verb, &sources).await,
+            Verb::Saga(verb) => saga::run(&verb, &sources).await,
             Verb::Relay(verb) => relay::run(&verb, &sources).await,
             Verb::Verify(args) => verify::run(&args, &sources).await,
             Verb::Schemas(_) | Verb::Settings => Ok(true), // answered above
