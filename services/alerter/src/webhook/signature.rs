@@ -11,44 +11,57 @@ use sha2::Sha256;
 /// What the specification demands at least.
 const LEAST_KEY_BYTES: usize = 24;
 
-/// A key that messages are signed with.
+/// The keys that messages are signed with: one, or while a receiver changes over, several.
 #[derive(Clone)]
-pub struct SigningKey(Hmac<Sha256>);
+pub struct Signer(Vec<Hmac<Sha256>>);
 
-/// The text is no key.
+/// The text holds something that is no key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be whsec_ and at least {LEAST_KEY_BYTES} bytes in base64")]
+#[error(
+    "must be whsec_ and at least {LEAST_KEY_BYTES} bytes in base64, or several of these \
+     with blanks between"
+)]
 pub struct InvalidKey;
 
-impl SigningKey {
-    /// Reads `whsec_<base64>`.
+impl Signer {
+    /// Reads `whsec_<base64>`, or several with blanks between.
     ///
     /// # Errors
-    /// The text is something else, or the key is too short.
+    /// There is none, or one is something else or too short.
     pub fn parse(secret: &Secret) -> Result<Self, InvalidKey> {
-        let encoded = secret.expose().strip_prefix("whsec_").ok_or(InvalidKey)?;
-        let key = STANDARD.decode(encoded).map_err(|_| InvalidKey)?;
-        if key.len() < LEAST_KEY_BYTES {
-            return Err(InvalidKey);
-        }
-        Hmac::new_from_slice(&key).map(Self).map_err(|_| InvalidKey)
+        let keys: Vec<_> = secret.expose().split_whitespace().map(key).collect::<Result<_, _>>()?;
+        if keys.is_empty() { Err(InvalidKey) } else { Ok(Self(keys)) }
     }
 
-    /// The value of `webhook-signature`.
+    /// The value of `webhook-signature`: a signature for each key, with blanks between. A receiver
+    /// takes the message when one of them is good, whichever of the keys it knows.
     #[must_use]
     pub fn sign(&self, id: &str, timestamp: i64, body: &str) -> String {
-        let mut mac = self.0.clone();
-        mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
-        format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+        let signed = format!("{id}.{timestamp}.{body}");
+        let signature = |key: &Hmac<Sha256>| {
+            let mut mac = key.clone();
+            mac.update(signed.as_bytes());
+            format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+        };
+        self.0.iter().map(signature).collect::<Vec<_>>().join(" ")
     }
+}
+
+fn key(text: &str) -> Result<Hmac<Sha256>, InvalidKey> {
+    let encoded = text.strip_prefix("whsec_").ok_or(InvalidKey)?;
+    let key = STANDARD.decode(encoded).map_err(|_| InvalidKey)?;
+    if key.len() < LEAST_KEY_BYTES {
+        return Err(InvalidKey);
+    }
+    Hmac::new_from_slice(&key).map_err(|_| InvalidKey)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn key(secret: &str) -> Result<SigningKey, InvalidKey> {
-        SigningKey::parse(&Secret::new(secret))
+    fn key(secret: &str) -> Result<Signer, InvalidKey> {
+        Signer::parse(&Secret::new(secret))
     }
 
     #[test]
@@ -57,6 +70,14 @@ mod tests {
         let signed =
             key.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, r#"{"test": 2432232314}"#);
         assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn two_keys_sign_as_each_of_them_alone() {
+        const OLD: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        const NEW: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3";
+        let sign = |secret: &str| key(secret).unwrap().sign("a", 7, "{}");
+        assert_eq!(sign(&format!("{NEW} {OLD}")), format!("{} {}", sign(NEW), sign(OLD)));
     }
 
     #[test]
@@ -71,7 +92,9 @@ mod tests {
     #[test]
     fn c14_a_key_is_at_least_24_bytes_in_base64() {
         assert!(key("whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3").is_ok());
-        for bad in ["", "whsec_", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY=", "whsec_*", "x"] {
+        let both = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3 whsec_short";
+        assert_eq!(key(both).err(), Some(InvalidKey), "each of several");
+        for bad in ["", " ", "whsec_", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY=", "whsec_*", "x"] {
             assert_eq!(key(bad).err(), Some(InvalidKey), "{bad}");
         }
     }

@@ -28,7 +28,7 @@ pub(crate) const SERVICES: [(&str, u16, u16); 4] = [
 
 /// Every projection that has to be there before a lag means anything: one that has not begun yet has no
 /// checkpoint, so nobody else names it.
-pub(crate) const PROJECTIONS: [&str; 10] = [
+pub(crate) const PROJECTIONS: [&str; 14] = [
     "inventory_list",
     "order_list",
     "customer_list",
@@ -39,6 +39,10 @@ pub(crate) const PROJECTIONS: [&str; 10] = [
     "sales_by_day",
     "sales_by_country",
     "stock_watch",
+    "contacts",
+    "order_customers",
+    "order_confirmation_email",
+    "order_cancellation_email",
 ];
 
 /// How long a service may take to be ready: it waits for nothing but the stack, which is up.
