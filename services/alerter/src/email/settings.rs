@@ -105,3 +105,47 @@ impl Validate for EmailSettings {
         problems
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use service_kit::settings::load_service;
+
+    use crate::settings::Settings;
+
+    fn problems_of(given: &[(&str, &str)]) -> String {
+        let good = [("SMTP", "mail.example:587"), ("FROM", "Shop <orders@shop.example>")];
+        let given = good.iter().chain(given);
+        let given =
+            given.map(|(key, value)| (format!("FACTLINE__EMAIL__{key}"), (*value).to_owned()));
+        let loaded = load_service::<Settings>(
+            include_str!("../../config.toml"),
+            None,
+            given.collect::<Vec<_>>(),
+        );
+        loaded.err().map(|problems| problems.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn c05_mail_without_tls_needs_the_local_profile() {
+        assert_eq!(problems_of(&[]), "");
+        assert!(problems_of(&[("SECURITY", "none")]).contains("email.security: "));
+        assert_eq!(problems_of(&[("SECURITY", "none"), ("ALLOW_INSECURE", "true")]), "");
+        assert!(problems_of(&[("CA_FILE", "/nowhere/ca.pem")]).contains("email.ca_file: "));
+    }
+
+    #[test]
+    fn c01_every_problem_of_mail_is_reported_together_and_no_password_is_shown() {
+        let told = problems_of(&[
+            ("SMTP", "mail.example"),
+            ("FROM", "nobody"),
+            ("ALERTS_TO", "a b@example.com"),
+            ("PASSWORD", "secret of mine"),
+            ("EXPIRE_MS", "1"),
+            ("CONCURRENCY", "0"),
+        ]);
+        for key in ["smtp", "from", "alerts_to", "password", "expire_ms", "concurrency"] {
+            assert!(told.contains(&format!("\n  email.{key}: ")), "{key}: {told}");
+        }
+        assert!(!told.contains("secret of mine"), "{told}");
+    }
+}

@@ -49,3 +49,13 @@ fn the_recipe_shows_the_code_and_the_templates_that_are_tested() {
         assert!(RECIPE.contains(text), "{what} of the recipe is another");
     }
 }
+
+#[test]
+fn the_recipe_for_receivers_shows_the_verification_that_is_tested() {
+    let recipe = include_str!("../../../../../docs/recipes/receive-webhooks.md");
+    let code = recipe.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let receiver = include_str!("../receiver.rs");
+    for line in code.lines() {
+        assert!(receiver.contains(&format!("        {line}\n")), "{line}");
+    }
+}
