@@ -133,7 +133,7 @@ impl Operator {
         let deadline = Instant::now() + ENDED_WITHIN;
         loop {
             services.check()?;
-            let output = self.command(&["saga", "list"]).output().await?;
+            let output = self.command(&["saga", "list", "--limit", "100000"]).output().await?;
             if !output.status.success() {
                 let told = String::from_utf8_lossy(&output.stderr).trim().to_owned();
                 return Err(Failure::new(format!("factline saga list: {told}")));

@@ -120,7 +120,11 @@ pub(crate) async fn all_pages(client: &Client, list: &str) -> Result<Vec<Value>,
 pub(crate) async fn alerts(client: &Client, services: &Services) -> Result<Alerts, Failure> {
     let url = format!("{}/alerts", services.place("alerter")?.url);
     let all = all_pages(client, &url).await?;
-    let told = |alert: &Value| alert["delivery"]["opened"].clone();
+    let told = |alert: &Value| {
+        let deliveries = alert["deliveries"].as_array().into_iter().flatten();
+        let mut opened = deliveries.filter(|one| one["kind"] == "opened");
+        opened.next().cloned().unwrap_or_default()
+    };
     let is = |alert: &Value, state: &str| told(alert)["state"] == state;
     // One that the cooldown holds back is due later than anybody waits for.
     let now = Utc::now();
