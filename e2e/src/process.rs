@@ -66,7 +66,7 @@ impl Process {
     }
 
     /// Where its operators' HTTP interface is.
-    pub(crate) fn admin_url(&self) -> &str {
+    pub fn admin_url(&self) -> &str {
         &self.admin
     }
 

@@ -223,7 +223,10 @@ impl System {
                 all.push(("CACHE__REDIS_URL", self.stack.redis_url.clone()));
                 all.push(("CACHE__KEY_PREFIX", format!("{}:", self.prefix)));
             }
-            Service::Alerter => {}
+            Service::Alerter => {
+                // Reactions are four consumers that few tests need.
+                all.push(("ROLES", "watch,deliver,query".to_owned()));
+            }
         }
         if service != Service::CommandApi {
             all.push(("DATABASE__URL", self.database(service).url()));

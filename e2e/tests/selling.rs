@@ -37,7 +37,7 @@ async fn a_sale_reaches_every_read_model_and_its_token_waits_for_it() {
     assert_eq!(totals.body["units_sold"], 6);
     assert_eq!(totals.body["revenue_cents"], 2_034);
     let alerts = alerter.client().get_after("/alerts?state=open", &token).await;
-    assert_eq!(alerts.body["items"][0]["sku"], "71053", "{alerts:?}");
+    assert_eq!(alerts.body["items"][0]["subject"], "71053", "{alerts:?}");
 
     for process in [api, list, stats, alerter] {
         assert_eq!(process.stop().await, 0, "a service that is asked to stop ends with 0");

@@ -85,6 +85,7 @@ impl<A: Aggregate> Answer<A> {
 }
 
 /// An event that was decided and encoded.
+#[derive(Clone)]
 pub(crate) struct DecidedEvent<E> {
     pub event: E,
     pub event_id: Uuid,

@@ -14,6 +14,7 @@ use std::{
 };
 
 use factline_core::{Aggregate, Fault, StreamId};
+use sqlx::Connection;
 use tokio::sync::{Notify, mpsc};
 
 use crate::{
@@ -27,6 +28,7 @@ use crate::{
     connection::{Incarnation, LaneConnection},
     decision::{self, Decided},
     fault,
+    inline::InlineViews,
     kind::Kind,
     load::{self, Loaded},
     migrate,
@@ -38,6 +40,8 @@ use crate::{
 /// One lane's task.
 pub(crate) struct Lane<A: Aggregate> {
     pub(crate) kind: Arc<Kind<A>>,
+    /// Kept in the transactions of its appends.
+    pub(crate) views: InlineViews<A::Event>,
     pub(crate) connection: LaneConnection,
     pub(crate) cache: Cache<A>,
     /// The log's numbers of today's schemas.
@@ -58,6 +62,7 @@ impl<A: Aggregate> Lane<A> {
     pub(crate) fn new(
         settings: &LogSettings,
         kind: Arc<Kind<A>>,
+        views: InlineViews<A::Event>,
         appended: Arc<Notify>,
     ) -> Result<Self, Fault> {
         let bounds = Bounds {
@@ -67,6 +72,7 @@ impl<A: Aggregate> Lane<A> {
         };
         Ok(Self {
             kind,
+            views,
             connection: LaneConnection::new(settings)?,
             cache: Cache::new(bounds),
             schema_ids: Vec::new(),
@@ -169,6 +175,7 @@ impl<A: Aggregate> Lane<A> {
         let Kind { topic, schemas, codec } = &*self.kind;
         migrate::check_partitions(connection, topic, self.settings.partitions).await?;
         self.schema_ids = schemas.number(connection, codec.schemas()).await?;
+        self.views.begin(connection, &self.kind, self.settings.partitions).await?;
         let incarnation = Incarnation::of(connection).await?;
         if self.incarnation.replace(incarnation) != Some(incarnation) {
             self.cache.clear();
@@ -206,7 +213,7 @@ impl<A: Aggregate> Lane<A> {
         streams: &[StreamBatch<A>],
         loaded: &[Loaded<A>],
         decided: &[Decided<A>],
-    ) -> Result<Appended, sqlx::Error> {
+    ) -> Result<Appended, NotAppended> {
         let commands: Vec<Vec<&Command<A>>> = streams.iter().map(StreamBatch::commands).collect();
         let mut groups = Vec::with_capacity(streams.len());
         for (index, stream) in streams.iter().enumerate() {
@@ -220,13 +227,21 @@ impl<A: Aggregate> Lane<A> {
         }
         let (topic, connection) = (&self.kind.topic, self.connection.get().await?);
         broken::begin_early(connection).await?;
+        if !self.views.is_empty() {
+            let mut tx = connection.begin().await?;
+            let appended = append::append(&mut tx, topic, &groups, Probe::First).await?;
+            let events = recorded(&self.kind, streams, loaded, decided, &appended);
+            self.views.keep(&mut tx, &self.kind, &events).await.map_err(NotAppended::View)?;
+            tx.commit().await?;
+            return Ok(appended);
+        }
         let probe = if self.contended { Probe::First } else { Probe::Never };
         match append::append(connection, topic, &groups, probe).await {
             Err(error) if probe == Probe::Never && fault::is_taken(&error) => {
                 self.contended = true;
-                append::append(connection, topic, &groups, Probe::First).await
+                Ok(append::append(connection, topic, &groups, Probe::First).await?)
             }
-            outcome => outcome,
+            outcome => Ok(outcome?),
         }
     }
 
@@ -268,8 +283,18 @@ impl<A: Aggregate> Lane<A> {
     }
 
     /// Trying again at once helps unless the server itself said that it has to wait.
-    async fn append_failed(&mut self, streams: Vec<StreamBatch<A>>, error: sqlx::Error) {
+    async fn append_failed(&mut self, streams: Vec<StreamBatch<A>>, error: NotAppended) {
         self.connection.discard().await;
+        let error = match error {
+            NotAppended::Database(error) => error,
+            NotAppended::View(fault @ Fault::Transient { .. }) => {
+                return refuse_all(streams, &fault);
+            }
+            // Settled one by one, only the command is refused whose event the view cannot take.
+            NotAppended::View(Fault::Poison { .. } | Fault::Fatal { .. }) => {
+                return self.settle_all(streams, false).await;
+            }
+        };
         let unsure = !fault::was_rolled_back(&error);
         if !unsure && fault::must_wait(&error) {
             return refuse_all(streams, &classify("appending events", error));
@@ -294,6 +319,36 @@ impl<A: Aggregate> Lane<A> {
         }
         self.cache.remember(stream_id, before, after, events);
     }
+}
+
+/// Why an append did not happen, or perhaps did.
+enum NotAppended {
+    Database(sqlx::Error),
+    /// A view in the same transaction said no; nothing was written.
+    View(Fault),
+}
+
+impl From<sqlx::Error> for NotAppended {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// The events of every stream that was taken, with their places.
+fn recorded<A: Aggregate>(
+    kind: &Kind<A>,
+    streams: &[StreamBatch<A>],
+    loaded: &[Loaded<A>],
+    decided: &[Decided<A>],
+    appended: &Appended,
+) -> Vec<Marked<A::Event>> {
+    let of_stream = |(index, taken): (usize, &Option<Taken>)| {
+        let Taken { positions, recorded_at } = taken.as_ref()?;
+        let (partition, recorded_at) = (streams[index].partition, *recorded_at);
+        let placed = Placed { partition, before: loaded[index].version, positions, recorded_at };
+        Some(record(&placed, kind, &streams[index].commands(), decided[index].events.clone()))
+    };
+    appended.iter().enumerate().filter_map(of_stream).flatten().collect()
 }
 
 /// Nothing was written for any of them.

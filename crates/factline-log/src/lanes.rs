@@ -12,7 +12,10 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{Command, CommandFault, Done, LogSettings, batch::Pending, kind::Kind, lane::Lane};
+use crate::{
+    Command, CommandFault, Done, InlineView, LogSettings, batch::Pending, inline::InlineViews,
+    kind::Kind, lane::Lane,
+};
 
 /// The lanes of one aggregate kind. Cheap to clone; the lanes end when the last clone is dropped,
 /// after everything that was accepted is answered.
@@ -42,11 +45,24 @@ impl<A: Aggregate> Lanes<A> {
     /// # Errors
     /// A compiled-in schema is not admissible, or the database's address cannot be read.
     pub fn start(settings: &LogSettings, topic: &str) -> Result<(Self, LaneParts), Fault> {
+        Self::with_views(settings, topic, Vec::new())
+    }
+
+    /// The same with views that are kept in the append's own transaction.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn with_views(
+        settings: &LogSettings,
+        topic: &str,
+        views: Vec<Arc<dyn InlineView<A::Event>>>,
+    ) -> Result<(Self, LaneParts), Fault> {
         let (kind, appended) = (Kind::<A>::new(topic)?, Arc::<Notify>::default());
+        let views = InlineViews::new(views);
         let (mut queues, mut tasks) = (Vec::new(), Vec::new());
         for _ in 0..settings.lanes {
             let (queue, commands) = mpsc::channel(settings.lane_queue);
-            let lane = Lane::new(settings, kind.clone(), appended.clone())?;
+            let lane = Lane::new(settings, kind.clone(), views.clone(), appended.clone())?;
             queues.push(queue);
             tasks.push(tokio::spawn(lane.run(commands)));
         }

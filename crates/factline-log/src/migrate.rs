@@ -31,8 +31,10 @@ pub async fn migrate(owner_url: &str) -> Result<PgConnection, Fault> {
 }
 
 fn migrator() -> Migrator {
-    const MIGRATIONS: [(i64, &str, &str); 1] =
-        [(1, "log", include_str!("../migrations/0001_log.sql"))];
+    const MIGRATIONS: [(i64, &str, &str); 2] = [
+        (1, "log", include_str!("../migrations/0001_log.sql")),
+        (2, "inline views", include_str!("../migrations/0002_inline_views.sql")),
+    ];
     let migration = |(version, name, sql)| {
         let sql = sqlx::SqlStr::from_static(sql);
         let (name, kind) = (Cow::Borrowed(name), MigrationType::Simple);

@@ -127,18 +127,8 @@ impl LogReader {
         cursors: &[(i32, Position)],
         limit_per_partition: i64,
     ) -> Result<Vec<StoredEvent>, Fault> {
-        let failed = |error| classify("reading the log", error);
-        let partitions: Vec<i32> = cursors.iter().map(|cursor| cursor.0).collect();
-        let positions: Vec<i64> = cursors.iter().map(|cursor| cursor.1.0).collect();
-        let mut connection = self.pool.acquire().await.map_err(failed)?;
-        let rows: Vec<EventRow> = sqlx::query_as(AFTER)
-            .bind(topic)
-            .bind(partitions)
-            .bind(positions)
-            .bind(limit_per_partition)
-            .fetch_all(&mut *connection)
-            .await
-            .map_err(failed)?;
+        let mut connection = self.pool.acquire().await.map_err(unread)?;
+        let rows = rows_after(&mut connection, topic, cursors, limit_per_partition).await?;
         stored(&mut connection, &self.schemas, rows).await
     }
 
@@ -247,6 +237,29 @@ impl LogReader {
     pub fn pool(&self) -> &PgPool {
         &self.pool
     }
+}
+
+fn unread(error: sqlx::Error) -> Fault {
+    classify("reading the log", error)
+}
+
+/// The rows after cursors, by partition and position.
+pub(crate) async fn rows_after(
+    connection: &mut PgConnection,
+    topic: &str,
+    cursors: &[(i32, Position)],
+    limit_per_partition: i64,
+) -> Result<Vec<EventRow>, Fault> {
+    let partitions: Vec<i32> = cursors.iter().map(|cursor| cursor.0).collect();
+    let positions: Vec<i64> = cursors.iter().map(|cursor| cursor.1.0).collect();
+    sqlx::query_as(AFTER)
+        .bind(topic)
+        .bind(partitions)
+        .bind(positions)
+        .bind(limit_per_partition)
+        .fetch_all(connection)
+        .await
+        .map_err(unread)
 }
 
 /// A stream's rows; the command's key is their last column.

@@ -68,7 +68,7 @@ impl<A: Aggregate> Lane<A> {
     /// One transaction under the lock: what a stream's commands come to.
     async fn settle(&mut self, stream: &StreamBatch<A>) -> Result<Settled<A>, Failure> {
         self.agree_with_log().await?;
-        let Self { kind, connection, schema_ids, .. } = self;
+        let Self { kind, connection, views, schema_ids, .. } = self;
         let partition = stream.partition;
         let mut tx = connection.get().await?.begin().await?;
         lock_head(&mut tx, &kind.topic, partition).await?;
@@ -84,16 +84,17 @@ impl<A: Aggregate> Lane<A> {
         let group = decision::group(partition, before.version, &fresh, &decided, schema_ids);
         let taken = append_locked(&mut tx, &kind.topic, group).await?;
         let Taken { positions, recorded_at } = taken;
-        if positions.is_empty() {
-            tx.rollback().await?; // nothing was written: a commit would flush the lock to disk
-        } else {
-            tx.commit().await.map_err(Failure::at_commit)?;
-        }
-
         let placed =
             Placed { partition, before: before.version, positions: &positions, recorded_at };
         let Decided { answers, events, after } = decided;
         let events = record(&placed, kind, &fresh, events);
+        if events.is_empty() {
+            tx.rollback().await?; // nothing was written: a commit would flush the lock to disk
+        } else {
+            views.keep(&mut tx, kind, &events).await?;
+            tx.commit().await.map_err(Failure::at_commit)?;
+        }
+
         let mut answers = answers.into_iter();
         for outcome in outcomes.iter_mut().filter(|outcome| outcome.is_none()) {
             *outcome = answers.next().and_then(|answer| answer.outcome(&events));

@@ -7,6 +7,7 @@ mod append;
 mod concurrency;
 mod contract;
 mod flows;
+mod inline;
 mod misfits;
 mod old_streams;
 mod outages;

@@ -29,6 +29,7 @@ mod failure;
 mod fold;
 mod gate;
 mod history;
+mod inline;
 pub mod inspect;
 mod lateness;
 mod ledger;

@@ -45,6 +45,30 @@ pub trait Projection: Send + Sync + 'static {
     }
 }
 
+/// A projection of which nothing is known but its events.
+pub(crate) struct AnyProjection<E>(pub(crate) Box<dyn Projection<Event = E>>);
+
+#[async_trait]
+impl<E: DomainEvent> Projection for AnyProjection<E> {
+    type Event = E;
+
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    async fn prepare(&self, connection: &mut PgConnection) -> Result<(), ApplyError> {
+        self.0.prepare(connection).await
+    }
+
+    async fn apply(&self, tx: &mut PgConnection, events: &[Recorded<E>]) -> Result<(), ApplyError> {
+        self.0.apply(tx, events).await
+    }
+
+    fn beside(&self) -> Option<Beside<E>> {
+        self.0.beside()
+    }
+}
+
 /// A view on a table beside its own.
 pub struct Beside<E> {
     /// The live table, as in SQL.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use factline_codec::{Codec, Registry};
-use factline_core::{DomainEvent as _, Fault};
+use factline_core::{DomainEvent, Fault};
 use factline_kafka::{Consumer, ConsumerSpec, KafkaSettings};
 use sqlx::PgPool;
 use tokio::{
@@ -29,6 +29,7 @@ use crate::{
     lateness::Lateness,
     meters,
     operator::Operator,
+    projection::AnyProjection,
     reading::Reader,
     rebuild::Rebuilder,
     schemas::Schemas,
@@ -57,9 +58,10 @@ pub struct ProjectorParts<P> {
     pub settings: ProjectionSettings,
 }
 
-/// A projection, ready to run.
-pub struct Projector<P: Projection> {
-    shared: Arc<Shared<P>>,
+/// A projection, ready to run. The runtime below is compiled once for each set of events, whatever number
+/// of projections read them.
+pub struct Projector<E: DomainEvent> {
+    shared: Arc<Shared<AnyProjection<E>>>,
     kafka: KafkaSettings,
     topic: Arc<str>,
 }
@@ -79,21 +81,21 @@ pub enum ProjectorError {
     NotClosed,
 }
 
-impl<P: Projection> Projector<P> {
+impl<E: DomainEvent> Projector<E> {
     /// Touches nothing outside yet.
     ///
     /// # Errors
     /// Fatal: a compiled-in schema is not admissible.
-    pub fn new(parts: ProjectorParts<P>) -> Result<Self, Fault> {
+    pub fn new<P: Projection<Event = E>>(parts: ProjectorParts<P>) -> Result<Self, Fault> {
         let ProjectorParts { projection, kafka, database, registry, history, settings } = parts;
-        let codec = Codec::<P::Event>::new()
+        let codec = Codec::<E>::new()
             .map_err(|error| Fault::fatal("reading the compiled-in schemas", error))?;
         let schemas = Arc::new(Schemas::new(database.clone(), registry, &settings));
         let topic_history = || TopicHistory::new(kafka.clone(), Arc::clone(&schemas));
         let past = history.clone().unwrap_or_else(|| Arc::new(topic_history()));
-        let topic = kafka.topic(P::Event::KIND).into();
+        let topic = kafka.topic(E::KIND).into();
         let shared = Shared {
-            projection,
+            projection: AnyProjection(Box::new(projection)),
             reader: Reader::new(codec, schemas),
             history,
             past,
@@ -172,7 +174,7 @@ impl<P: Projection> Projector<P> {
 
     async fn coordinate(
         &self,
-        coordinator: &mut Coordinator<P>,
+        coordinator: &mut Coordinator<AnyProjection<E>>,
         tasks: &mut JoinSet<()>,
         mut shutdown: std::pin::Pin<&mut (impl Future<Output = ()> + Send)>,
     ) -> Result<(), ProjectorError> {

@@ -2,6 +2,7 @@
 
 use std::{str::FromStr, time::Duration};
 
+use factline_log::without_open_transactions;
 use factline_projection::MIGRATOR;
 use service_kit::{Component, Phase, Runtime, ServiceError};
 use sqlx::{
@@ -81,7 +82,7 @@ fn options(settings: &DatabaseSettings, name: &str) -> Result<PgConnectOptions, 
 
 fn lazy(options: PgConnectOptions, connections: u32) -> PgPool {
     let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_WITHIN);
-    pool.connect_lazy_with(options)
+    without_open_transactions(pool).connect_lazy_with(options)
 }
 
 async fn watch(

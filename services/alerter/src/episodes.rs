@@ -1,8 +1,9 @@
-//! Alert episodes and what is told of them: changes of a watched subject flow in, rows of
+//! Alert episodes and what is told of them: what changed for a subject flows in, rows of
 //! `alert_episodes` and `deliveries` flow out, in the caller's transaction.
 //!
-//! - An episode always opens and always resolves where the rule says so.
-//! - It is told once opened and once resolved, each with an id and a body that never change.
+//! - An episode always opens and always resolves where its rule says so.
+//! - It is told once opened and once resolved over each channel, each time with an id and a body that
+//!   never change.
 //! - What was told of a subject holds the next episode's telling back for the cooldown. An episode
 //!   that resolves before it was told is not told at all. So a level that swings around its limit
 //!   floods nobody, and one that stays low is always told.
@@ -12,32 +13,37 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use factline_core::Envelope;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::stock_watch::WatchedItem;
+use crate::rules::{Channel, Rule};
 
-/// The only rule so far.
-pub const LOW_STOCK: &str = "low_stock";
-
-/// What an event did to a subject's episode.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A subject's alert opened, or its open one resolved.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Change {
-    kind: Kind,
-    episode_id: Uuid,
-    subject: String,
-    name: String,
-    available: i64,
-    reorder_point: i64,
-    event_id: Uuid,
-    at: DateTime<Utc>,
+    /// Which of the two.
+    pub kind: Kind,
+    /// The episode's id, the same however often this is written.
+    pub episode_id: Uuid,
+    /// What was judged; unique within the rule.
+    pub subject: String,
+    /// What people call it.
+    pub name: String,
+    /// What it was judged by, by name.
+    pub figures: Value,
+    /// The event that did it, where one did.
+    pub event_id: Option<Uuid>,
+    /// When the log recorded that event, or the figure was looked at.
+    pub at: DateTime<Utc>,
 }
 
+/// What happened to an episode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub enum Kind {
+    /// It began.
     Opened,
+    /// It ended.
     Resolved,
 }
 
@@ -50,50 +56,52 @@ impl Kind {
     }
 }
 
-/// The webhook-id of what is told: the same however often it is told.
-fn delivery_id(episode_id: Uuid, kind: Kind) -> Uuid {
-    Uuid::new_v5(&episode_id, kind.as_str().as_bytes())
+/// How the episodes of one rule are told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Terms {
+    rule: Rule,
+    channels: Vec<Channel>,
+}
+
+impl Terms {
+    /// Of a rule, over those of its channels that `there_are`.
+    #[must_use]
+    pub fn of(rule: &Rule, there_are: &[Channel]) -> Self {
+        let channels = there_are.iter().filter(|channel| rule.channels.contains(channel));
+        Self { rule: rule.clone(), channels: channels.copied().collect() }
+    }
+
+    /// The rule.
+    #[must_use]
+    pub const fn rule(&self) -> &Rule {
+        &self.rule
+    }
+}
+
+/// The id of what is told over a channel: the same however often it is told.
+fn delivery_id(episode_id: Uuid, kind: &str, channel: Channel) -> Uuid {
+    let name = match channel {
+        Channel::Webhook => kind.to_owned(), // as before there were others
+        Channel::Email => format!("{kind}/email"),
+    };
+    Uuid::new_v5(&episode_id, name.as_bytes())
 }
 
 impl Change {
-    /// What happened between two states of a subject, if its episode changed.
-    #[must_use]
-    pub fn between(
-        before: Option<&WatchedItem>,
-        after: &WatchedItem,
-        envelope: &Envelope,
-    ) -> Option<Self> {
-        let open_before = before.and_then(|item| item.episode_id);
-        let (kind, episode_id) = match (open_before, after.episode_id) {
-            (None, Some(opened)) => (Kind::Opened, opened),
-            (Some(resolved), None) => (Kind::Resolved, resolved),
-            (Some(_), Some(_)) | (None, None) => return None,
-        };
-        Some(Self {
-            kind,
-            episode_id,
-            subject: after.sku.clone(),
-            name: after.name.clone(),
-            available: after.level.available(),
-            reorder_point: after.level.reorder_point,
-            event_id: envelope.event_id,
-            at: envelope.recorded_at,
-        })
-    }
-
     /// What the receiver gets: the payload that Standard Webhooks recommends.
-    fn body(&self, opened_at: DateTime<Utc>) -> String {
+    fn body(&self, rule: &Rule, opened_at: DateTime<Utc>) -> String {
         let resolved_at = (self.kind == Kind::Resolved).then_some(self.at);
         json!({
             "type": format!("alert.{}", self.kind.as_str()),
             "timestamp": self.at,
             "data": {
                 "episode_id": self.episode_id,
-                "rule": LOW_STOCK,
-                "sku": self.subject,
+                "rule": rule.name,
+                "title": rule.title,
+                "severity": rule.severity,
+                "subject": self.subject,
                 "name": self.name,
-                "available": self.available,
-                "reorder_point": self.reorder_point,
+                "figures": self.figures,
                 "opened_at": opened_at,
                 "resolved_at": resolved_at,
                 "event_id": self.event_id,
@@ -103,68 +111,76 @@ impl Change {
     }
 }
 
-/// Writes a change.
+/// Writes a change. An opening of what is open already, and a resolution of what is not, change
+/// nothing.
 ///
 /// # Errors
 /// The database fails; the caller's transaction is lost.
 pub async fn write(
     tx: &mut PgConnection,
     change: &Change,
-    cooldown: Duration,
+    terms: &Terms,
 ) -> Result<(), sqlx::Error> {
     match change.kind {
-        Kind::Opened => open(tx, change, cooldown).await,
-        Kind::Resolved => resolve(tx, change).await,
+        Kind::Opened => open(tx, change, terms).await,
+        Kind::Resolved => resolve(tx, change, terms).await,
     }
 }
 
-/// An episode that is there already was opened before its view was rebuilt: it stays as it is.
-async fn open(
-    tx: &mut PgConnection,
-    change: &Change,
-    cooldown: Duration,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
+/// An episode that is there already was opened before its view was rebuilt, or by another process
+/// that looked at the same figure: it stays as it is, and is told as it was to be.
+async fn open(tx: &mut PgConnection, change: &Change, terms: &Terms) -> Result<(), sqlx::Error> {
+    let rule = &terms.rule;
+    let inserted = sqlx::query(
         "insert into alert_episodes
-             (id, rule, subject, name, opened_at, opened_event_id, available, reorder_point)
+             (id, rule, subject, name, severity, opened_at, opened_event_id, figures)
          values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing",
     )
     .bind(change.episode_id)
-    .bind(LOW_STOCK)
+    .bind(&rule.name)
     .bind(&change.subject)
     .bind(&change.name)
+    .bind(rule.severity.as_str())
     .bind(change.at)
     .bind(change.event_id)
-    .bind(change.available)
-    .bind(change.reorder_point)
+    .bind(&change.figures)
     .execute(&mut *tx)
     .await?;
-    let due_at = due_at(change.at, last_told_at(tx, &change.subject).await?, cooldown);
-    sqlx::query(
-        "insert into deliveries (id, episode_id, kind, body, not_before, next_attempt_at)
-         values ($1, $2, 'opened', $3, $4, $4) on conflict do nothing",
-    )
-    .bind(delivery_id(change.episode_id, change.kind))
-    .bind(change.episode_id)
-    .bind(change.body(change.at))
-    .bind(due_at)
-    .execute(tx)
-    .await?;
+    if inserted.rows_affected() == 0 {
+        return Ok(());
+    }
+    let told_at = last_told_at(tx, &rule.name, &change.subject).await?;
+    let due_at = end_of_slot(due_at(change.at, told_at, rule.cooldown()), rule.group_window());
+    for channel in &terms.channels {
+        sqlx::query(
+            "insert into deliveries
+                 (id, channel, episode_id, kind, body, not_before, next_attempt_at)
+             values ($1, $2, $3, 'opened', $4, $5, $5) on conflict do nothing",
+        )
+        .bind(delivery_id(change.episode_id, "opened", *channel))
+        .bind(channel.as_str())
+        .bind(change.episode_id)
+        .bind(change.body(rule, change.at))
+        .bind(due_at)
+        .execute(&mut *tx)
+        .await?;
+    }
     Ok(())
 }
 
-/// When the receiver last learned, or may have learned, of an episode of this subject.
+/// When a receiver last learned, or may have learned, of an episode of this subject.
 async fn last_told_at(
     tx: &mut PgConnection,
+    rule: &str,
     subject: &str,
 ) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
     sqlx::query_scalar(
-        "select max(coalesce(d.delivered_at, d.last_attempt_at))
+        "select max(coalesce(d.delivered_at, d.summarised_at, d.last_attempt_at))
          from deliveries d join alert_episodes e on e.id = d.episode_id
          where e.rule = $1 and e.subject = $2 and d.kind = 'opened'
-           and (d.delivered_at is not null or d.receiver_may_know)",
+           and (d.delivered_at is not null or d.summarised_at is not null or d.receiver_may_know)",
     )
-    .bind(LOW_STOCK)
+    .bind(rule)
     .bind(subject)
     .fetch_one(tx)
     .await
@@ -176,17 +192,29 @@ fn due_at(
     last_told_at: Option<DateTime<Utc>>,
     cooldown: Duration,
 ) -> DateTime<Utc> {
-    let cooldown = TimeDelta::from_std(cooldown).unwrap_or(TimeDelta::MAX);
     let over = last_told_at
-        .map(|told| told.checked_add_signed(cooldown).unwrap_or(DateTime::<Utc>::MAX_UTC));
+        .map(|told| told.checked_add_signed(delta(cooldown)).unwrap_or(DateTime::<Utc>::MAX_UTC));
     over.map_or(opened_at, |over| over.max(opened_at))
 }
 
-/// Where the receiver certainly knows of no opening, opening and resolution are both withdrawn.
-async fn resolve(tx: &mut PgConnection, change: &Change) -> Result<(), sqlx::Error> {
+/// When the window ends that a time lies in: windows follow each other without a gap, so what comes
+/// within one is due at one moment, and waits for it less than a window.
+fn end_of_slot(at: DateTime<Utc>, window: Duration) -> DateTime<Utc> {
+    let window_ms = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
+    let Some(into_ms) = at.timestamp_millis().checked_rem_euclid(window_ms) else { return at };
+    at.checked_add_signed(TimeDelta::milliseconds(window_ms - into_ms)).unwrap_or(at)
+}
+
+fn delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+}
+
+/// Where a receiver certainly knows of no opening, opening and resolution are both withdrawn, and
+/// reminders with them.
+async fn resolve(tx: &mut PgConnection, change: &Change, terms: &Terms) -> Result<(), sqlx::Error> {
     let opened_at: Option<DateTime<Utc>> = sqlx::query_scalar(
         "update alert_episodes set resolved_at = $2, resolved_event_id = $3
-         where id = $1 returning opened_at",
+         where id = $1 and resolved_at is null returning opened_at",
     )
     .bind(change.episode_id)
     .bind(change.at)
@@ -194,27 +222,46 @@ async fn resolve(tx: &mut PgConnection, change: &Change) -> Result<(), sqlx::Err
     .fetch_optional(&mut *tx)
     .await?;
     let Some(opened_at) = opened_at else { return Ok(()) }; // somebody deleted it by hand
-    sqlx::query(
-        "with opening as (
-             update deliveries set withdrawn_at = case
-                 when delivered_at is null and abandoned_at is null and not receiver_may_know
-                 then $5 else withdrawn_at end
-             where id = $1
-             returning delivered_at is not null or receiver_may_know as known
-         )
-         insert into deliveries
-             (id, episode_id, kind, body, not_before, next_attempt_at, withdrawn_at)
-         select $2, $3, 'resolved', $4, $5, $5, case when not known then $5 end from opening
-         on conflict do nothing",
+    let body = change.body(&terms.rule, opened_at);
+    let told: Vec<(String, bool)> = sqlx::query_as(
+        "update deliveries set withdrawn_at = case
+             when num_nonnulls(delivered_at, abandoned_at, withdrawn_at, summarised_at) = 0
+              and not receiver_may_know
+             then $2 else withdrawn_at end
+         where episode_id = $1 and kind in ('opened', 'reminded')
+         returning channel,
+                   delivered_at is not null or summarised_at is not null or receiver_may_know",
     )
-    .bind(delivery_id(change.episode_id, Kind::Opened))
-    .bind(delivery_id(change.episode_id, Kind::Resolved))
     .bind(change.episode_id)
-    .bind(change.body(opened_at))
     .bind(change.at)
-    .execute(tx)
+    .fetch_all(&mut *tx)
     .await?;
+    for channel in [Channel::Webhook, Channel::Email] {
+        let known = is_known(&told, channel);
+        let Some(known) = known else { continue }; // it was not to be told over this one
+        sqlx::query(
+            "insert into deliveries
+                 (id, channel, episode_id, kind, body, not_before, next_attempt_at, withdrawn_at)
+             values ($1, $2, $3, 'resolved', $4, $5, $5, case when not $6 then $5 end)
+             on conflict do nothing",
+        )
+        .bind(delivery_id(change.episode_id, "resolved", channel))
+        .bind(channel.as_str())
+        .bind(change.episode_id)
+        .bind(&body)
+        .bind(change.at)
+        .bind(known)
+        .execute(&mut *tx)
+        .await?;
+    }
     Ok(())
+}
+
+/// Whether what was told over a channel may have reached its receiver; `None`: there was nothing to
+/// tell.
+fn is_known(told: &[(String, bool)], channel: Channel) -> Option<bool> {
+    let of_channel = told.iter().filter(|(name, _)| name == channel.as_str());
+    of_channel.map(|(_, known)| *known).reduce(|one, other| one || other)
 }
 
 #[cfg(test)]
@@ -246,12 +293,23 @@ mod tests {
     }
 
     #[test]
-    fn a_delivery_has_one_id_for_ever_and_another_for_each_kind() {
+    fn what_comes_within_a_window_is_due_at_its_end() {
+        let minute = Duration::from_secs(60);
+        let end = at("2026-01-05T09:01:00Z");
+        for within in ["2026-01-05T09:00:00Z", "2026-01-05T09:00:07Z", "2026-01-05T09:00:59.999Z"] {
+            assert_eq!(end_of_slot(at(within), minute), end, "{within}");
+        }
+        assert_eq!(end_of_slot(end, Duration::ZERO), end, "nothing is held without a window");
+    }
+
+    #[test]
+    fn a_delivery_has_one_id_for_ever_and_another_for_each_kind_and_channel() {
         let episode = Uuid::from_u128(7);
-        let opened = delivery_id(episode, Kind::Opened);
-        assert_eq!(opened, delivery_id(episode, Kind::Opened));
-        assert_ne!(opened, delivery_id(episode, Kind::Resolved));
-        assert_ne!(opened, delivery_id(Uuid::from_u128(8), Kind::Opened));
+        let opened = delivery_id(episode, "opened", Channel::Webhook);
+        assert_eq!(opened, delivery_id(episode, "opened", Channel::Webhook));
+        assert_ne!(opened, delivery_id(episode, "opened", Channel::Email));
+        assert_ne!(opened, delivery_id(episode, "resolved", Channel::Webhook));
+        assert_ne!(opened, delivery_id(Uuid::from_u128(8), "opened", Channel::Webhook));
     }
 
     #[test]
@@ -261,14 +319,15 @@ mod tests {
             episode_id: Uuid::nil(),
             subject: "A".to_owned(),
             name: "\"}, {{7*7}} <script>\u{1b}[31m\n".to_owned(),
-            available: 1,
-            reorder_point: 5,
-            event_id: Uuid::nil(),
+            figures: json!({"available": 1, "reorder_point": 5}),
+            event_id: Some(Uuid::nil()),
             at: at("2026-01-05T09:00:00Z"),
         };
-        let body: serde_json::Value = serde_json::from_str(&change.body(change.at)).unwrap();
+        let rules = crate::settings::defaults().rules;
+        let rule = rules.named(crate::rules::LOW_STOCK).unwrap();
+        let body: Value = serde_json::from_str(&change.body(rule, change.at)).unwrap();
         assert_eq!(body["type"], "alert.opened");
         assert_eq!(body["data"]["name"], change.name);
-        assert_eq!(body["data"]["resolved_at"], serde_json::Value::Null);
+        assert_eq!(body["data"]["resolved_at"], Value::Null);
     }
 }

@@ -1,41 +1,44 @@
-//! Alerts: inventory events flow in from Kafka, episodes open and resolve in the service's own
-//! database, and are told to a webhook and over HTTP.
+//! Alerts and reactions: events flow in from Kafka, and figures from the services' operators' ports;
+//! episodes open and resolve in the service's own database and are told over webhook and mail, and
+//! mail goes out to customers.
 //!
-//! [`stock_watch`] is the view that the rule judges on, [`episodes`] what it writes in the same
-//! transaction, [`delivering`] what tells the receiver ([`webhook`], [`signature`],
-//! [`destination`]), [`alerts`] and [`http`] what answers; `read-kit` is what every read service
-//! has around its views.
+//! - [`stock_watch`] is the view that low stock is judged on, [`watching`] judges figures, both by
+//!   [`rules`]; [`episodes`] is what either writes in its own transaction.
+//! - [`delivering`] tells them, how much at once included; [`webhook`] and [`email`] are the ways,
+//!   [`outbox`] how whatever is due gets out and is marked.
+//! - [`reactions`] make mail of events.
+//! - [`alerts`], [`silences`] and [`http`] are what people see and do; `read-kit` is what every read
+//!   service has around its views.
 
 #![deny(clippy::wildcard_enum_match_arm)] // a new event must be answered for by name
 
 pub mod alerts;
 pub mod delivering;
-pub mod destination;
+pub mod email;
 pub mod episodes;
 pub mod http;
+pub mod outbox;
+pub mod reactions;
+pub mod rules;
 pub mod settings;
-pub mod signature;
+pub mod silences;
 pub mod stock_watch;
+mod tls;
+pub mod watching;
 pub mod webhook;
-
-use std::time::Duration;
+mod wiring;
 
 use read_kit::{Database, Migration};
-use service_kit::{Phase, Program, Runtime, ServiceError};
+use service_kit::{Program, Runtime, ServiceError};
 use utoipa::OpenApi;
 
-use crate::{
-    delivering::Delivering,
-    settings::{Role, Settings},
-    stock_watch::Watch,
-};
+use crate::settings::Settings;
 
 /// The service's own migrations, in order.
-const MIGRATIONS: [Migration; 1] =
-    [(1001, "alerts", include_str!("../migrations/1001_alerts.sql"))];
-
-/// One claims and one marks; a delivery under way holds none.
-const DELIVERY_CONNECTIONS: u32 = 2;
+const MIGRATIONS: [Migration; 2] = [
+    (1001, "alerts", include_str!("../migrations/1001_alerts.sql")),
+    (1002, "reactions", include_str!("../migrations/1002_reactions.sql")),
+];
 
 /// The service.
 pub struct Alerter;
@@ -46,26 +49,12 @@ impl Program for Alerter {
     type Settings = Settings;
 
     async fn start(settings: Settings, runtime: Runtime) -> Result<(), ServiceError> {
-        let read = settings.read();
-        let database = Database::new(&read.database)?;
+        let database = Database::new(&settings.database)?;
         database.watch(&runtime);
-        let watch = Watch { cooldown: Duration::from_millis(settings.alerts.cooldown_ms) };
-        let reading = read_kit::begin(watch, Role::Watch, &read, &database, &runtime)?;
-        let name = "heartbeat_alerts";
-        read_kit::follow_heartbeat(name, Role::Watch, &read, &database, &runtime)?;
-        if read.plays(Role::Deliver) && !settings.webhook.url.is_empty() {
-            let pool = read_kit::pool(&read.database, "factline-deliveries", DELIVERY_CONNECTIONS)?;
-            let delivering = Delivering::new(pool, settings.webhook)?;
-            let component = runtime.health.component("webhook");
-            runtime.tasks.spawn(Phase::Working, "deliveries", |stop| async move {
-                delivering.run(component, stop).await;
-                Ok(())
-            });
-        }
-        if read.plays(Role::Query) {
-            runtime.serve_http(http::routes(reading)).await?;
-        }
-        Ok(())
+        let reading = wiring::watch(&settings, &database, &runtime)?;
+        wiring::react(&settings, &database, &runtime)?;
+        wiring::deliver(&settings, &runtime)?;
+        wiring::query(&settings, reading, &runtime).await
     }
 
     async fn migrate(settings: Settings) -> Result<(), ServiceError> {

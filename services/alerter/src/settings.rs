@@ -1,17 +1,25 @@
 //! The service's own sections; `config.toml` lists every key.
 
 use serde::Deserialize;
-use service_kit::settings::{Secret, SettingsProblem, Validate, within};
+use service_kit::settings::{SettingsProblem, Validate, within};
 
-use crate::{destination, signature::SigningKey};
+use crate::{
+    email::EmailSettings, rules::Rules, watching::WatchSettings, webhook::WebhookSettings,
+};
 
 read_kit::service_settings! {
     /// Everything but what every service has.
     pub struct Settings of Role {
+        /// What is judged, and how it is told.
+        pub rules: Rules,
+        /// How much is told.
+        pub alerts: AlertSettings,
+        /// Whose figures are judged.
+        pub watch: WatchSettings,
         /// Where alerts are told.
         pub webhook: WebhookSettings,
-        /// When alerts are told.
-        pub alerts: AlertSettings,
+        /// How mail is sent.
+        pub email: EmailSettings,
     }
 }
 
@@ -19,11 +27,13 @@ read_kit::service_settings! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Keeps the view that alerts are judged on, and opens and resolves episodes.
+    /// Judges events and figures, and opens and resolves episodes.
     Watch,
-    /// Posts what is due to the webhook.
+    /// Tells alerts over the channels, and sends the reactions' mail.
     Deliver,
-    /// Answers what is going on.
+    /// Makes mail to customers of what happens to their orders.
+    React,
+    /// Answers what is going on, and takes silences and acknowledgements.
     Query,
 }
 
@@ -31,66 +41,32 @@ pub enum Role {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AlertSettings {
-    /// The least time between two episodes of one subject being told.
-    pub cooldown_ms: u64,
-}
-
-/// `[webhook]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WebhookSettings {
-    /// Where alerts are posted; empty: nowhere.
-    pub url: String,
-    /// `whsec_` and the key in base64.
-    pub secret: Secret,
-    /// Allow http and internal addresses.
-    pub allow_insecure: bool,
-    /// How long a receiver may take to answer.
-    pub timeout_ms: u64,
-    /// How often due deliveries are looked for.
-    pub poll_ms: u64,
-    /// Deliveries posted at once.
-    pub concurrency: usize,
-    /// The first wait after a failed attempt; it doubles from here.
-    pub retry_first_ms: u64,
-    /// The longest such wait.
-    pub retry_most_ms: u64,
-    /// Attempts before a delivery is abandoned.
-    pub max_attempts: u32,
-}
-
-impl Validate for WebhookSettings {
-    fn validate(&self) -> Vec<SettingsProblem> {
-        const HOUR_MS: u64 = 3_600_000;
-        let mut problems: Vec<_> = [
-            within("timeout_ms", self.timeout_ms, 1..=60_000), // no honest receiver needs a minute
-            within("poll_ms", self.poll_ms, 10..=HOUR_MS),
-            within("concurrency", self.concurrency, 1..=64),
-            within("retry_first_ms", self.retry_first_ms, 1..=self.retry_most_ms.max(1)),
-            within("retry_most_ms", self.retry_most_ms, 1..=24 * HOUR_MS),
-            within("max_attempts", self.max_attempts, 1..=10_000),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        if self.url.is_empty() {
-            return problems;
-        }
-        if let Err(error) = destination::check(&self.url, self.allow_insecure) {
-            problems.push(SettingsProblem::new("url", error.to_string()));
-        }
-        if let Err(error) = SigningKey::parse(&self.secret) {
-            problems.push(SettingsProblem::new("secret", error.to_string()));
-        }
-        problems
-    }
+    /// Messages that one channel begins in a minute.
+    pub most_per_minute: u32,
+    /// How often the webhook is told that all is well; 0: never.
+    pub heartbeat_every_ms: u64,
 }
 
 impl Validate for AlertSettings {
     fn validate(&self) -> Vec<SettingsProblem> {
-        // A month: a subject that is silent for longer would be taken for healthy.
-        Vec::from_iter(within("cooldown_ms", self.cooldown_ms, 0..=2_592_000_000))
+        const DAY_MS: u64 = 24 * 3_600_000;
+        let mut problems =
+            Vec::from_iter(within("most_per_minute", self.most_per_minute, 2..=100_000));
+        // A switch that is thrown after more than a day is none; below a second it is a load.
+        let every = self.heartbeat_every_ms;
+        problems.extend(
+            (every != 0).then(|| within("heartbeat_every_ms", every, 1_000..=DAY_MS)).flatten(),
+        );
+        problems
     }
+}
+
+/// The committed defaults, for tests of this crate.
+#[cfg(test)]
+pub(crate) fn defaults() -> Settings {
+    let loaded =
+        service_kit::settings::load_service::<Settings>(include_str!("../config.toml"), None, []);
+    loaded.unwrap().settings.1
 }
 
 #[cfg(test)]
@@ -113,13 +89,13 @@ mod tests {
     fn c01_every_problem_is_reported_together() {
         let bad = [
             ("FACTLINE__ROLES", "[]"),
-            ("FACTLINE__ALERTS__COOLDOWN_MS", "2592000001"),
+            ("FACTLINE__ALERTS__MOST_PER_MINUTE", "0"),
             ("FACTLINE__WEBHOOK__CONCURRENCY", "0"),
         ];
         let bad = bad.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let problems = load_service::<Settings>(include_str!("../config.toml"), None, bad);
         let problems = problems.unwrap_err().to_string();
-        for key in ["roles", "alerts.cooldown_ms", "webhook.concurrency"] {
+        for key in ["roles", "alerts.most_per_minute", "webhook.concurrency"] {
             assert!(problems.contains(&format!("\n  {key}: ")), "{key}: {problems}");
         }
     }

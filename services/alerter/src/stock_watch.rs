@@ -4,23 +4,24 @@
 //! An episode opens or resolves exactly where the rule says so on this view's own order of events,
 //! so no alert can be missed or doubled by racing another projection.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, HashSet};
 
 use async_trait::async_trait;
 use domain::inventory::{
     InventoryEvent, StockLevel,
     low_stock::{Verdict, judge},
 };
-use factline_core::{Fold, Folded, Recorded};
+use factline_core::{Envelope, Fold, Folded, Recorded};
 use factline_projection::{ApplyError, Poisoned, Projection};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
-use crate::episodes::{self, Change};
+use crate::{
+    episodes::{self, Change, Kind, Terms},
+    rules::LOW_STOCK,
+};
 
 /// The view.
 pub struct StockWatch;
@@ -42,7 +43,7 @@ pub struct WatchedItem {
 /// The id of the episode that an event opens; the same however often the event is seen.
 #[must_use]
 pub fn episode_id(opening_event_id: Uuid) -> Uuid {
-    Uuid::new_v5(&opening_event_id, episodes::LOW_STOCK.as_bytes())
+    Uuid::new_v5(&opening_event_id, LOW_STOCK.as_bytes())
 }
 
 impl Fold for StockWatch {
@@ -82,8 +83,8 @@ impl Fold for StockWatch {
 
 /// Keeps the view and its episodes.
 pub struct Watch {
-    /// The least time between two episodes of one subject being told.
-    pub cooldown: Duration,
+    /// How its episodes are told.
+    pub terms: Terms,
 }
 
 #[async_trait]
@@ -112,7 +113,7 @@ impl Projection for Watch {
         let changes = watch(&mut rows, events)?;
         save(tx, &rows).await?;
         for change in &changes {
-            episodes::write(tx, change, self.cooldown).await?;
+            episodes::write(tx, change, &self.terms).await?;
         }
         Ok(())
     }
@@ -133,7 +134,7 @@ fn watch(
         let before = rows.get(sku).cloned();
         match StockWatch::fold(before.clone(), event) {
             Folded::Put(after) => {
-                changes.extend(Change::between(before.as_ref(), &after, &event.envelope));
+                changes.extend(change(before.as_ref(), &after, &event.envelope));
                 rows.insert(sku.to_owned(), after);
             }
             Folded::Remove | Folded::Unchanged => {} // this fold puts or refuses
@@ -144,6 +145,30 @@ fn watch(
         }
     }
     if poisoned.is_empty() { Ok(changes) } else { Err(ApplyError::Poison(poisoned)) }
+}
+
+/// What happened between two states of an item, if its episode changed.
+fn change(
+    before: Option<&WatchedItem>,
+    after: &WatchedItem,
+    envelope: &Envelope,
+) -> Option<Change> {
+    let open_before = before.and_then(|item| item.episode_id);
+    let (kind, episode_id) = match (open_before, after.episode_id) {
+        (None, Some(opened)) => (Kind::Opened, opened),
+        (Some(resolved), None) => (Kind::Resolved, resolved),
+        (Some(_), Some(_)) | (None, None) => return None,
+    };
+    let (available, reorder_point) = (after.level.available(), after.level.reorder_point);
+    Some(Change {
+        kind,
+        episode_id,
+        subject: after.sku.clone(),
+        name: after.name.clone(),
+        figures: json!({"available": available, "reorder_point": reorder_point}),
+        event_id: Some(envelope.event_id),
+        at: envelope.recorded_at,
+    })
 }
 
 async fn load(

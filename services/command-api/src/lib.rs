@@ -19,13 +19,14 @@ mod kinds;
 mod openapi;
 mod routes;
 mod settings;
+mod stock_levels;
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 
 use domain::{customer::Customer, inventory::Item, order::Order};
 use factline_codec::{Codec, Registry};
 use factline_core::{Aggregate, Fault, heartbeat::PARTITIONS};
-use factline_log::{LaneParts, Lanes, LogReader, RelayCursors, ensure_topic};
+use factline_log::{InlineView, LaneParts, Lanes, LogReader, RelayCursors, ensure_topic};
 use factline_relay::{Relay, RelayParts, RelaySettings, RelayStatus};
 use service_kit::{Component, Phase, Program, Runtime, ServiceError};
 use tokio::sync::{Notify, watch};
@@ -75,7 +76,8 @@ impl Program for CommandApi {
             let (app, own) = open_all(&settings, reader.clone(), &runtime)?;
             wakes = own;
             if plays(Role::Http) {
-                runtime.serve_http(routes::all(app.clone())).await?;
+                let levels = settings.inline.stock_levels.then(|| reader.pool().clone());
+                runtime.serve_http(routes::all(app.clone(), levels)).await?;
                 if settings.heartbeat.is_on() {
                     heartbeat_wake = heartbeat::begin(&settings, &runtime)?;
                 }
@@ -109,6 +111,7 @@ impl Program for CommandApi {
             let topic = settings.kafka.topic(heartbeat::KIND);
             ensure_topic(&mut owner, &topic, PARTITIONS).await.map_err(told)?;
         }
+        stock_levels::migrate(&mut owner).await?;
         fulfilment::prepare(&settings).await
     }
 
@@ -131,20 +134,23 @@ fn open_all(
     reader: LogReader,
     runtime: &Runtime,
 ) -> Result<(App, [Arc<Notify>; KINDS.len()]), ServiceError> {
-    let (items, items_wake) = open::<Item>(settings, runtime)?;
-    let (orders, orders_wake) = open::<Order>(settings, runtime)?;
-    let (customers, customers_wake) = open::<Customer>(settings, runtime)?;
+    let levels = settings.inline.stock_levels.then(stock_levels::view);
+    let (items, items_wake) = open::<Item>(settings, levels, runtime)?;
+    let (orders, orders_wake) = open::<Order>(settings, None, runtime)?;
+    let (customers, customers_wake) = open::<Customer>(settings, None, runtime)?;
     let app = App(Arc::new(Stores { items, orders, customers, reader }));
     Ok((app, [items_wake, orders_wake, customers_wake]))
 }
 
-/// Opens the lanes of a kind; also gives what wakes its relay.
+/// Opens the lanes of a kind, with a view that they keep, if any; also gives what wakes its relay.
 fn open<A: Kind>(
     settings: &Settings,
+    view: Option<Arc<dyn InlineView<A::Event>>>,
     runtime: &Runtime,
 ) -> Result<(Store<A>, Arc<Notify>), ServiceError> {
     let topic = settings.kafka.topic(A::KIND);
-    let (lanes, parts) = Lanes::start(&settings.log, &topic).map_err(told)?;
+    let views = view.into_iter().collect();
+    let (lanes, parts) = Lanes::with_views(&settings.log, &topic, views).map_err(told)?;
     let wake = parts.appended.clone();
     own_lanes(runtime, lanes.clone(), parts);
     Ok((Store { lanes, codec: Arc::new(Codec::new()?) }, wake))

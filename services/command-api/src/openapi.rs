@@ -17,6 +17,7 @@ use utoipa::{Modify, openapi::OpenApi};
 use crate::{
     flow,
     kinds::{CommandRoute, Kind},
+    stock_levels,
 };
 
 use components::{by_reference, command_responses, history_responses};
@@ -33,6 +34,11 @@ pub fn document() -> OpenApi {
     put_kind::<Customer>(&mut paths);
     put(&mut paths, "/inventory/sell", &Method::POST, sell());
     put(&mut paths, "/inventory/history", &Method::GET, history_alias());
+    let level = stock_levels::operation(
+        &path_parameter(Item::ID, Item::ID_SHAPE),
+        &history_responses("History"),
+    );
+    put(&mut paths, "/inventory/{sku}/stock", &Method::GET, level);
     put(&mut paths, "/history", &Method::GET, flow::operation(history_responses("Flow")));
     put(&mut paths, "/commands", &Method::POST, commands_by_name());
     put(&mut paths, "/commands", &Method::GET, list_of_commands());

@@ -7,15 +7,16 @@ use axum::{
 use domain::{customer::Customer, inventory::Item, order::Order};
 use http::Method;
 use service_kit::http::{Routes, openapi_routes};
+use sqlx::PgPool;
 
 use crate::{
     App, aliases, batch, commands, flow, history,
     kinds::{CommandRoute, Kind},
-    openapi,
+    openapi, stock_levels,
 };
 
-/// Everything that the public port answers.
-pub(crate) fn all(app: App) -> Routes {
+/// Everything that the public port answers. `levels`: where stock levels are read, if they are kept.
+pub(crate) fn all(app: App, levels: Option<PgPool>) -> Routes {
     let router = Router::new()
         .route("/inventory/sell", post(aliases::sell))
         .route("/inventory/history", get(aliases::history))
@@ -24,7 +25,11 @@ pub(crate) fn all(app: App) -> Routes {
     let router = with::<Item>(router);
     let router = with::<Order>(router);
     let router = with::<Customer>(router);
-    Routes::json(router.with_state(app)).with_other(openapi_routes(&openapi::document()))
+    let levels = levels.map_or_else(Router::new, |pool| {
+        Router::new().route("/inventory/{sku}/stock", get(stock_levels::show)).with_state(pool)
+    });
+    Routes::json(router.with_state(app).merge(levels))
+        .with_other(openapi_routes(&openapi::document()))
 }
 
 fn with<A: Kind>(router: Router<App>) -> Router<App> {

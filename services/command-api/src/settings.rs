@@ -33,8 +33,16 @@ pub struct Settings {
     pub(crate) registry: RegistrySettings,
     pub(crate) relay: RelaySettings,
     pub(crate) heartbeat: HeartbeatSettings,
+    pub(crate) inline: InlineSection,
     pub(crate) projection: ProjectionSettings,
     pub(crate) saga: SagaSection,
+}
+
+/// `[inline]`: the views that are part of the appends.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InlineSection {
+    pub(crate) stock_levels: bool,
 }
 
 /// `[saga]`.

@@ -1,8 +1,9 @@
-//! The queries over HTTP, and their description: items here, orders and customers in files of their
-//! own.
+//! The queries over HTTP, and their description: items here, orders, customers and shipments in files
+//! of their own.
 
 mod customers;
 mod orders;
+mod shipments;
 
 use axum::{Router, extract::State, response::IntoResponse, routing::get};
 use factline_core::StreamId;
@@ -24,6 +25,7 @@ pub struct Views {
     pub inventory_list: Reading,
     pub order_list: Reading,
     pub customer_list: Reading,
+    pub shipment_requests: Reading,
 }
 
 /// Every public route, over views that this process or another one keeps.
@@ -37,6 +39,7 @@ pub fn routes(views: Views) -> Routes {
         .route("/customers", get(customers::list_customers))
         .route("/customers/{customer_id}", get(customers::show_customer))
         .route("/customers/{customer_id}/orders", get(orders::list_orders_of_customer))
+        .route("/shipments", get(shipments::list_shipments))
         .with_state(views);
     Routes::json(queries).with_other(openapi_routes(&Api::openapi()))
 }
@@ -57,6 +60,7 @@ pub fn routes(views: Views) -> Routes {
         customers::list_customers,
         customers::show_customer,
         orders::list_orders_of_customer,
+        shipments::list_shipments,
         crate::live::listen,
     ),
     modifiers(&ServerAnswers)

@@ -1,8 +1,9 @@
 //! Lists: events of items, orders and customers flow in from Kafka, rows flow into the service's own
 //! database, pages of rows flow out over HTTP.
 //!
-//! The views are [`inventory_list`], [`order_list`] and [`customer_list`]: each has its row, its
-//! fold and a consumer group of its own, and its queries beside them; [`orders`] asks two at once.
+//! The views are [`inventory_list`], [`order_list`], [`customer_list`] and [`shipment_requests`]: each
+//! has its row, its fold and a consumer group of its own, and its queries beside them; [`orders`] asks
+//! two at once.
 //! `factline-projection` runs them; [`http`] asks them; `read-kit` is what every read service has
 //! around its views. Beside the views, [`live`] tells every event as it happens.
 
@@ -15,6 +16,7 @@ pub mod live;
 pub mod order_list;
 pub mod orders;
 mod settings;
+pub mod shipment_requests;
 
 use factline_projection::{FoldedView, View};
 use read_kit::{Database, Migration, ReadSettings, Reading, Role};
@@ -23,14 +25,15 @@ use utoipa::OpenApi;
 
 use crate::{
     customer_list::CustomerList, http::Views, inventory_list::InventoryList, live::Live,
-    order_list::OrderList,
+    order_list::OrderList, shipment_requests::ShipmentRequests,
 };
 pub use settings::{LiveSettings, Settings};
 
 /// The service's own migrations, in order.
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     (1001, "inventory list", include_str!("../migrations/1001_inventory_list.sql")),
     (1002, "orders and customers", include_str!("../migrations/1002_orders_and_customers.sql")),
+    (1003, "shipment requests", include_str!("../migrations/1003_shipment_requests.sql")),
 ];
 
 /// The service.
@@ -78,6 +81,7 @@ pub fn begin_views(
         inventory_list: begin::<InventoryList>(settings, database, runtime)?,
         order_list: begin::<OrderList>(settings, database, runtime)?,
         customer_list: begin::<CustomerList>(settings, database, runtime)?,
+        shipment_requests: begin::<ShipmentRequests>(settings, database, runtime)?,
     })
 }
 

@@ -1,4 +1,7 @@
-//! The queries over HTTP, and their description.
+//! The queries over HTTP, and their description: items and their sales here, orders in a file of their
+//! own.
+
+mod orders;
 
 use axum::{Router, extract::State, response::IntoResponse, routing::get};
 use chrono::NaiveDate;
@@ -24,6 +27,8 @@ pub struct Views {
     pub inventory_stats: Reading,
     pub sales_by_day: Reading,
     pub sales_by_country: Reading,
+    pub order_funnel: Reading,
+    pub order_completed: Reading,
 }
 
 /// What the routes ask.
@@ -33,14 +38,16 @@ struct Desk {
     cache: Cache,
 }
 
-/// Every public route, over views that this process or another one keeps. The cache is for the totals:
-/// they sum up every item, while the other queries read little more than they answer.
+/// Every public route, over views that this process or another one keeps. The cache is for what sums up
+/// every item or every order; the other queries read little more than they answer.
 #[must_use]
 pub fn routes(views: Views, cache: Cache) -> Routes {
     let queries = Router::new()
         .route("/inventory/stats", get(show_stats))
         .route("/inventory/analytics", get(show_stats))
         .route("/stats/sales", get(list_sales))
+        .route("/stats/orders", get(orders::show_funnel))
+        .route("/stats/orders/completed", get(orders::list_completed))
         .with_state(Desk { views, cache });
     Routes::json(queries).with_other(openapi_routes(&Api::openapi()))
 }
@@ -53,7 +60,7 @@ pub fn routes(views: Views, cache: Cache) -> Routes {
         description = "Figures. Every answer says how fresh it is; a query with a \
             Consistency-Token counts at least what the token's command wrote."
     ),
-    paths(show_stats, list_sales),
+    paths(show_stats, list_sales, orders::show_funnel, orders::list_completed),
     modifiers(&ServerAnswers)
 )]
 pub struct Api;

@@ -1,15 +1,18 @@
-//! Figures: inventory events flow in from Kafka, sums flow into the service's own database and out
-//! over HTTP.
+//! Figures: events of items and orders flow in from Kafka, sums flow into the service's own database
+//! and out over HTTP.
 //!
-//! The views are [`inventory_stats`], [`sales_by_day`] and [`sales_by_country`]: each has its row,
-//! its fold and its query in one file, and a consumer group of its own. `factline-projection` runs
-//! them; [`http`] asks them; `read-kit` is what every read service has around its views. The totals
-//! over all items, which take the database longest, are kept in Redis where there is one.
+//! The views are [`inventory_stats`], [`sales_by_day`], [`sales_by_country`], [`order_funnel`] and
+//! [`order_completed`]: each has its row, its fold and its query in one file, and a consumer group of
+//! its own. `factline-projection` runs them; [`http`] asks them; `read-kit` is what every read service
+//! has around its views. What sums up every item or every order takes the database longest, and is
+//! kept in Redis where there is one.
 
 #![deny(clippy::wildcard_enum_match_arm)] // a new event must be answered for by name
 
 pub mod http;
 pub mod inventory_stats;
+pub mod order_completed;
+pub mod order_funnel;
 pub mod sales;
 pub mod sales_by_country;
 pub mod sales_by_day;
@@ -21,14 +24,16 @@ use service_kit::{Program, Runtime, ServiceError};
 use utoipa::OpenApi;
 
 use crate::{
-    http::Views, inventory_stats::InventoryStats, sales_by_country::SalesByCountry,
-    sales_by_day::SalesByDay,
+    http::Views, inventory_stats::InventoryStats, order_completed::OrderCompleted,
+    order_funnel::OrderFunnel, sales_by_country::SalesByCountry, sales_by_day::SalesByDay,
 };
 pub use settings::Settings;
 
 /// The service's own migrations, in order.
-const MIGRATIONS: [Migration; 1] =
-    [(1001, "statistics", include_str!("../migrations/1001_statistics.sql"))];
+const MIGRATIONS: [Migration; 2] = [
+    (1001, "statistics", include_str!("../migrations/1001_statistics.sql")),
+    (1002, "orders", include_str!("../migrations/1002_orders.sql")),
+];
 
 /// The service.
 pub struct ProjectorStats;
@@ -74,6 +79,8 @@ pub fn begin_views(
         inventory_stats: begin::<InventoryStats>(settings, database, runtime)?,
         sales_by_day: begin::<SalesByDay>(settings, database, runtime)?,
         sales_by_country: begin::<SalesByCountry>(settings, database, runtime)?,
+        order_funnel: begin::<OrderFunnel>(settings, database, runtime)?,
+        order_completed: begin::<OrderCompleted>(settings, database, runtime)?,
     })
 }
 

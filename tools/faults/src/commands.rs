@@ -144,10 +144,17 @@ fn place_order(dice: &mut Dice) -> Request {
 fn on_an_order(dice: &mut Dice, known: &Known) -> Option<Request> {
     let (order, total) = known.any(dice)?;
     let path = |what: &str| format!("/orders/{order}/{what}");
-    Some(match dice.below(4) {
+    Some(match dice.below(8) {
         0 => post(path("confirmation"), json!({})),
-        1 => post(path("allocation"), json!({})),
-        2 => {
+        1 => {
+            let body = json!({"payment_id": dice.uuid().to_string(), "reason": "card declined"});
+            post(path("payment_failures"), body)
+        }
+        2 | 3 => {
+            let body = json!({"tracking_number": "RM123456785GB", "carrier": "Royal Mail"});
+            post(path("shipment"), body)
+        }
+        4..=6 => {
             let payment = dice.uuid().to_string();
             let body = json!({"payment_id": payment, "amount_cents": total, "method": "card"});
             post(path("payments"), body)

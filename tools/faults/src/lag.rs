@@ -51,14 +51,15 @@ impl Lag {
     /// # Errors
     /// An address is none.
     pub(crate) fn new(place: &Place, began: Instant) -> Result<Lag, Failure> {
-        let pool = |service| {
+        let pool = |database: String| {
             let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ANSWER_WITHIN);
-            pool.connect_lazy(&place.database(service))
+            pool.connect_lazy(&database)
         };
-        let views = [Service::List, Service::Stats, Service::Alerter];
+        let views = [Service::List, Service::Stats, Service::Alerter].into_iter();
+        let views = views.map(|service| place.database(service)).chain([place.saga_database()]);
         Ok(Lag {
-            log: pool(Service::CommandApi)?,
-            views: views.into_iter().map(pool).collect::<Result<_, _>>()?,
+            log: pool(place.database(Service::CommandApi))?,
+            views: views.map(pool).collect::<Result<_, _>>()?,
             began,
             samples: Mutex::default(),
         })

@@ -51,6 +51,16 @@ pub(crate) struct Place {
     pub(crate) broken: Option<&'static str>,
 }
 
+/// An item that swings must be told of more than once; nothing but items is judged.
+const RULES: &str = r#"[
+    { name = "low_stock", title = "Stock is low", source = "stock", severity = "warning",
+      channels = ["webhook"], cooldown_ms = 1000 },
+    { name = "service_silent", title = "A service is silent", source = "watch",
+      severity = "warning", channels = ["webhook"], cooldown_ms = 0 },
+    { name = "rule_error", title = "A rule cannot be judged", source = "watch",
+      severity = "warning", channels = ["webhook"], cooldown_ms = 0 },
+]"#;
+
 impl Place {
     /// The log's database, or a service's own.
     pub(crate) fn database(&self, service: Service) -> String {
@@ -63,8 +73,8 @@ impl Place {
         self.stack.postgres_url(&format!("{}_{what}", self.name))
     }
 
-    /// Where the sagas would be.
-    fn saga_database(&self) -> String {
+    /// Where the processes over several aggregates are.
+    pub(crate) fn saga_database(&self) -> String {
         self.stack.postgres_url(&format!("{}_saga", self.name))
     }
 
@@ -98,8 +108,9 @@ impl Place {
             settings.push(("LOG__OWNER_URL", self.database(service)));
             settings.push(("LOG__URL", log_as("factline_log_writer")));
             settings.push(("SAGA__DATABASE__URL", self.saga_database()));
-            // The checker knows whose each event is by what callers were answered.
-            settings.push(("ROLES", "http,relay".to_owned()));
+            // An order that nobody pays must end before the run is over.
+            settings.push(("SAGA__PAYMENT_TIMEOUT_MS", "10000".to_owned()));
+            settings.push(("SAGA__RETRY_MOST_MS", "2000".to_owned()));
         } else {
             settings.push(("DATABASE__URL", self.database(service)));
             settings.push(("HISTORY__URL", log_as("factline_log_reader")));
@@ -116,11 +127,12 @@ impl Place {
             settings.push(("WEBHOOK__URL", self.webhook_url.clone()));
             settings.push(("WEBHOOK__SECRET", SECRET.to_owned()));
             settings.push(("WEBHOOK__ALLOW_INSECURE", "true".to_owned()));
+            // Every alert is to come on its own: each is compared.
+            settings.push(("ALERTS__MOST_PER_MINUTE", "100000".to_owned()));
             // An alert that was refused or cut off must come again before the run is over.
             settings.push(("WEBHOOK__RETRY_FIRST_MS", "500".to_owned()));
             settings.push(("WEBHOOK__RETRY_MOST_MS", "2000".to_owned()));
-            // And an item that swings must be told of more than once.
-            settings.push(("ALERTS__COOLDOWN_MS", "1000".to_owned()));
+            settings.push(("RULES", RULES.to_owned()));
         }
         let broken = self.broken.map(|broken| ("FACTLINE_BROKEN".to_owned(), broken.to_owned()));
         let settings = settings.into_iter().map(|(key, value)| (format!("FACTLINE__{key}"), value));

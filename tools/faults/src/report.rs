@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::checker::Findings;
+use crate::checker::{Findings, Sagas};
 use crate::history::Counts;
 use crate::lag::percentile;
 use crate::nemesis::Fired;
@@ -31,6 +31,9 @@ pub(crate) struct Report {
     pub(crate) order_breaks: usize,
     pub(crate) divergent_rows: usize,
     pub(crate) stuck_streams: usize,
+    pub(crate) double_steps: usize,
+    pub(crate) stuck_sagas: usize,
+    pub(crate) sagas: Sagas,
     /// Store, topics and projections agree.
     pub(crate) equal: bool,
     pub(crate) repeats_on_topics: u64,
@@ -83,6 +86,8 @@ impl Report {
             self.order_breaks,
             self.divergent_rows,
             self.stuck_streams,
+            self.double_steps,
+            self.stuck_sagas,
         ];
         !self.equal || found.iter().any(|count| *count > 0)
     }
@@ -118,6 +123,9 @@ impl Report {
             order_breaks: found.order_breaks.len(),
             divergent_rows: found.divergent_rows.len(),
             stuck_streams: found.stuck_streams.len(),
+            double_steps: found.double_steps.len(),
+            stuck_sagas: found.stuck_sagas.len(),
+            sagas: found.sagas,
             equal: found.differences.is_empty(),
             repeats_on_topics: found.repeats_on_topics,
             alerts: parts.alerts,

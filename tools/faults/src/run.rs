@@ -27,6 +27,9 @@ use crate::system::System;
 pub(crate) const QUIET_WITHIN: Duration = Duration::from_secs(120);
 /// And then the last alerts: a retry comes within 2 s.
 const ALERTS_WITHIN: Duration = Duration::from_secs(40);
+/// And the processes: a payment's time is 10 s, a command of a killed process is claimed again after as
+/// long, and what then follows is a matter of milliseconds.
+const SAGAS_WITHIN: Duration = Duration::from_secs(60);
 /// Of each list, how many findings are told on standard error.
 const TOLD: usize = 8;
 
@@ -137,27 +140,44 @@ async fn spoil(place: &Place) -> Result<(), Failure> {
     Ok(log.close().await?)
 }
 
-/// Waits until the log, the views and the alerts stand still; what did not come to that.
+/// Waits until the processes, the log, the views and the alerts stand still; what did not come to that.
 async fn settle(system: &System, watch: &Lag, within: Duration) -> Result<Vec<String>, Failure> {
     let mut problems = Vec::new();
     let ended = system.mend().await?;
     problems.extend(ended.iter().map(|name| format!("{name} ended by itself")));
+    // What the processes have not heard of yet they cannot be at work on.
+    watch.quiet(within).await;
+    sagas_ended(&system.place).await?;
     if !watch.quiet(within).await {
         problems.push(format!("the views are behind after {} s", within.as_secs()));
     }
     const DUE: &str = "select count(*) from deliveries
         where delivered_at is null and abandoned_at is null and withdrawn_at is null";
-    let alerts = sqlx::PgPool::connect(&system.place.database(Service::Alerter)).await?;
-    let deadline = Instant::now() + ALERTS_WITHIN;
+    none_left(&system.place.database(Service::Alerter), DUE, ALERTS_WITHIN).await?;
+    Ok(problems)
+}
+
+/// Waits a while until no process is at work; whoever waits for somebody outside is not. The checker says
+/// which are.
+async fn sagas_ended(place: &Place) -> Result<(), Failure> {
+    const AT_WORK: &str =
+        "select count(*) from saga.instances where status = 'running' and not patient";
+    none_left(&place.saga_database(), AT_WORK, SAGAS_WITHIN).await
+}
+
+/// Waits a while until there is nothing left to count.
+async fn none_left(database: &str, count: &'static str, within: Duration) -> Result<(), Failure> {
+    let pool = sqlx::PgPool::connect(database).await?;
+    let deadline = Instant::now() + within;
     while Instant::now() < deadline {
-        let due: i64 = sqlx::query_scalar(DUE).fetch_one(&alerts).await?;
-        if due == 0 {
+        let left: i64 = sqlx::query_scalar(count).fetch_one(&pool).await?;
+        if left == 0 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
-    alerts.close().await;
-    Ok(problems)
+    pool.close().await;
+    Ok(())
 }
 
 /// Everything that was found goes to `findings.json`, the first of it to standard error.

@@ -45,7 +45,7 @@ pub(crate) struct System {
     pub(crate) meters: Arc<Meters>,
     stack: Stack,
     processes: Vec<Mutex<Process>>,
-    components: [Mutex<()>; 4],
+    components: [Mutex<()>; Component::ALL.len()],
 }
 
 impl System {

@@ -1,4 +1,4 @@
-//! Where the four components of a stack are.
+//! Where the five components of a stack are.
 
 use std::path::PathBuf;
 
@@ -26,6 +26,13 @@ pub struct Addresses {
     pub postgres_socket: Option<PathBuf>,
     /// `redis://127.0.0.1:16379`.
     pub redis_url: String,
+    /// The SMTP server: host:port, plaintext. Empty in the record of a stack from before it had one.
+    #[serde(default)]
+    pub smtp: String,
+    /// GreenMail's HTTP API, which shows what the SMTP server was sent; empty for a server given
+    /// from outside.
+    #[serde(default)]
+    pub mail_url: String,
 }
 
 impl Addresses {
@@ -53,6 +60,7 @@ impl Addresses {
                 }
                 (_, _) => self.redis_url.clone(),
             },
+            Component::Mail => self.smtp.clone(),
         }
     }
 
@@ -67,6 +75,8 @@ impl Addresses {
             postgres_password: None,
             postgres_socket,
             redis_url: format!("redis://127.0.0.1:{}", ports.redis),
+            smtp: format!("127.0.0.1:{}", ports.smtp),
+            mail_url: format!("http://127.0.0.1:{}", ports.mail_api),
         }
     }
 }

@@ -21,8 +21,8 @@ const MARKER: &str = "complete";
 /// Ends the name of a folder that is still being filled, or was when someone pulled the plug.
 const PARTIAL: &str = "partial";
 
-/// Gives the folder with `kafka/*.jar`, `registry/`, `postgres/`, `postgres.txz` and
-/// `redis/redis-server`, fetching it first if this set of versions is not there yet.
+/// Gives the folder with `kafka/*.jar`, `registry/`, `postgres/`, `postgres.txz`,
+/// `redis/redis-server` and `mail/*.jar`, fetching it first if this set of versions is not there yet.
 ///
 /// Several programs may ask at once: one fetches, the others wait. A fetch that was cut off
 /// leaves a `.partial` folder, which the next one removes.

@@ -1,4 +1,4 @@
-//! The four things a stack is made of.
+//! The five things a stack is made of.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// One of the four processes of a stack.
+/// One of the five processes of a stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Component {
@@ -18,12 +18,19 @@ pub enum Component {
     Postgres,
     /// Redis, without persistence.
     Redis,
+    /// GreenMail: an SMTP server that keeps what it is sent, and shows it over HTTP.
+    Mail,
 }
 
 impl Component {
     /// All of them, slowest start first.
-    pub const ALL: [Component; 4] =
-        [Component::Registry, Component::Kafka, Component::Postgres, Component::Redis];
+    pub const ALL: [Component; 5] = [
+        Component::Registry,
+        Component::Kafka,
+        Component::Mail,
+        Component::Postgres,
+        Component::Redis,
+    ];
 
     /// The name in commands, folders and log files.
     #[must_use]
@@ -33,6 +40,7 @@ impl Component {
             Component::Registry => "registry",
             Component::Postgres => "postgres",
             Component::Redis => "redis",
+            Component::Mail => "mail",
         }
     }
 }
@@ -48,7 +56,7 @@ impl FromStr for Component {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Component::ALL.into_iter().find(|component| component.name() == text).ok_or_else(|| {
-            format!("no component is called {text:?}: kafka, registry, postgres, redis")
+            format!("no component is called {text:?}: kafka, registry, postgres, redis, mail")
         })
     }
 }

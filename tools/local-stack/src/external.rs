@@ -6,11 +6,12 @@ use std::env;
 use crate::{Addresses, Component, StackError, probe};
 
 /// The variables that replace a component with one that runs already, and what each holds.
-pub const ENVIRONMENT: [(Component, &str, &str); 4] = [
+pub const ENVIRONMENT: [(Component, &str, &str); 5] = [
     (Component::Kafka, "FACTLINE_KAFKA", "host:port, or several with commas between"),
     (Component::Registry, "FACTLINE_REGISTRY_URL", "http://host:port/path of a Confluent API"),
     (Component::Postgres, "FACTLINE_POSTGRES", "[user[:password]@]host:port of a superuser"),
     (Component::Redis, "FACTLINE_REDIS_URL", "redis://[user:password@]host:port"),
+    (Component::Mail, "FACTLINE_SMTP", "host:port of an SMTP server"),
 ];
 
 /// What the environment gives, by component.
@@ -61,6 +62,10 @@ impl External {
                 Component::Registry => addresses.registry_url.clone_from(value),
                 Component::Redis => addresses.redis_url.clone_from(value),
                 Component::Postgres => apply_postgres(value, addresses)?,
+                Component::Mail => {
+                    addresses.smtp.clone_from(value);
+                    addresses.mail_url.clear(); // SMTP alone shows nobody what it was sent
+                }
             }
         }
         Ok(())

@@ -12,8 +12,8 @@ use crate::error::Doing;
 use crate::layout::make_folder;
 use crate::process::{LOOK_EVERY, ProcessState, User};
 use crate::{
-    Component, ProcessId, StackError, StackRecord, kafka, orphans, ports, postgres, probe, process,
-    redis, registry,
+    Component, ProcessId, StackError, StackRecord, kafka, mail, orphans, ports, postgres, probe,
+    process, redis, registry,
 };
 
 /// The slowest start seen on two busy cores took 20 s; whoever needs longer than this hangs.
@@ -83,7 +83,7 @@ pub(crate) fn stop(component: Component, process: &ProcessId) -> Result<(), Stac
     let signal = match component {
         // Ends the sessions of its clients, where SIGTERM would wait for them.
         Component::Postgres => Signal::INT,
-        Component::Kafka | Component::Registry | Component::Redis => Signal::TERM,
+        Component::Kafka | Component::Registry | Component::Redis | Component::Mail => Signal::TERM,
     };
     process.signal(signal)?;
     // A paused process takes no other signal until it goes on.
@@ -129,6 +129,7 @@ pub(crate) fn answers(record: &StackRecord, component: Component) -> bool {
         Component::Registry => probe::http_says_ok(record.ports.registry, registry::READY_PATH),
         Component::Postgres => probe::postgres_lets_in(record.ports.postgres),
         Component::Redis => probe::redis_answers(record.ports.redis),
+        Component::Mail => probe::http_says_ok(record.ports.mail_api, mail::READY_PATH),
     }
 }
 
@@ -163,6 +164,7 @@ fn prepare(
         Component::Registry => registry::prepare(record),
         Component::Postgres => postgres::prepare(record, note),
         Component::Redis => redis::prepare(record),
+        Component::Mail => mail::prepare(record),
     }
 }
 
@@ -172,6 +174,7 @@ fn command(record: &StackRecord, component: Component) -> Result<Command, StackE
         Component::Registry => registry::command(record),
         Component::Postgres => Ok(postgres::command(record)),
         Component::Redis => Ok(redis::command(record)),
+        Component::Mail => mail::command(record),
     }
 }
 

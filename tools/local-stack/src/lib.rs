@@ -1,6 +1,6 @@
-//! Kafka, a schema registry, PostgreSQL and Redis as plain processes on this machine.
+//! Kafka, a schema registry, PostgreSQL, Redis and an SMTP server as plain processes on this machine.
 //!
-//! In: a workspace with `deploy/local/pom.xml`, a Java and a Maven. Out: four processes that
+//! In: a workspace with `deploy/local/pom.xml`, a Java and a Maven. Out: five processes that
 //! listen on 127.0.0.1 and one file, `<root>/stack.json`, that says where they are and which
 //! processes they are. Whoever can read that file can use, kill, pause and restart them; the
 //! program that started them need not be alive.
@@ -9,7 +9,7 @@
 //! - The processes run in their own process groups and live until [`Stack::down`], whatever
 //!   happens to the program that started them.
 //! - Kafka, the registry and PostgreSQL keep everything they acknowledged across [`Stack::kill`]
-//!   and [`Stack::start`]; Redis keeps nothing.
+//!   and [`Stack::start`]; Redis and the SMTP server keep nothing.
 //! - Signals go only to processes that are certainly ours: a process is known by its pid *and*
 //!   the moment it started, so a reused pid is never hit.
 //! - [`Stack::up`] may be called at any time, by several programs at once: it starts what is
@@ -28,6 +28,7 @@ mod kafka;
 mod launch;
 mod layout;
 mod lock;
+mod mail;
 mod options;
 mod orphans;
 mod plan;

@@ -28,7 +28,7 @@ pub(crate) fn end(component: Component, folders: &[PathBuf]) -> Result<(), Stack
 /// The processes of this component that work in one of its folders.
 pub(crate) fn find(component: Component, folders: &[PathBuf]) -> Vec<ProcessId> {
     let program = match component {
-        Component::Kafka | Component::Registry => "java",
+        Component::Kafka | Component::Registry | Component::Mail => "java",
         Component::Postgres => "postgres",
         Component::Redis => "redis-server",
     };

@@ -31,6 +31,8 @@ pub struct Ports {
     pub postgres: Port,
     /// Redis.
     pub redis: Port,
+    /// SMTP. A fixed port also fixes that of the mail server's HTTP API: the next one.
+    pub mail: Port,
 }
 
 impl Ports {
@@ -41,11 +43,17 @@ impl Ports {
         registry: Port::Fixed(18_081),
         postgres: Port::Fixed(15_432),
         redis: Port::Fixed(16_379),
+        mail: Port::Fixed(13_025),
     };
 
     /// Whatever is free.
-    pub const FREE: Ports =
-        Ports { kafka: Port::Free, registry: Port::Free, postgres: Port::Free, redis: Port::Free };
+    pub const FREE: Ports = Ports {
+        kafka: Port::Free,
+        registry: Port::Free,
+        postgres: Port::Free,
+        redis: Port::Free,
+        mail: Port::Free,
+    };
 
     /// The wish for one component.
     #[must_use]
@@ -55,6 +63,7 @@ impl Ports {
             Component::Registry => self.registry,
             Component::Postgres => self.postgres,
             Component::Redis => self.redis,
+            Component::Mail => self.mail,
         }
     }
 }
@@ -67,13 +76,17 @@ pub(crate) struct ChosenPorts {
     pub registry: u16,
     pub postgres: u16,
     pub redis: u16,
+    #[serde(default)]
+    pub smtp: u16,
+    #[serde(default)]
+    pub mail_api: u16,
 }
 
 impl ChosenPorts {
     /// Every port in use.
     pub fn all(&self) -> Vec<u16> {
-        let all = [self.kafka, self.kafka_controller, self.registry, self.postgres, self.redis];
-        all.into_iter().filter(|port| *port != 0).collect()
+        let all = Component::ALL.into_iter().flat_map(|component| self.of(component));
+        all.filter(|port| *port != 0).collect()
     }
 
     /// The ports of one component.
@@ -83,6 +96,7 @@ impl ChosenPorts {
             Component::Registry => vec![self.registry],
             Component::Postgres => vec![self.postgres],
             Component::Redis => vec![self.redis],
+            Component::Mail => vec![self.smtp, self.mail_api],
         }
     }
 
@@ -97,7 +111,7 @@ impl ChosenPorts {
         taken: &[u16],
     ) -> Result<(), StackError> {
         let wishes = match wish {
-            Port::Fixed(port) if component == Component::Kafka => {
+            Port::Fixed(port) if self.of(component).len() == 2 => {
                 vec![wish, Port::Fixed(port.saturating_add(1))]
             }
             Port::Fixed(_) => vec![wish],
@@ -118,6 +132,10 @@ impl ChosenPorts {
             (Component::Registry, [port]) => self.registry = *port,
             (Component::Postgres, [port]) => self.postgres = *port,
             (Component::Redis, [port]) => self.redis = *port,
+            (Component::Mail, [smtp, api]) => {
+                self.smtp = *smtp;
+                self.mail_api = *api;
+            }
             (_, _) => {}
         }
         Ok(())
@@ -205,7 +223,7 @@ mod tests {
         let mut all = ports.all();
         all.sort_unstable();
         all.dedup();
-        assert_eq!(all.len(), 5);
+        assert_eq!(all.len(), 7);
     }
 
     #[test]

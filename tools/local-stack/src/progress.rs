@@ -16,7 +16,7 @@ pub enum Step {
 }
 
 /// Told about steps in the order in which they happen, always from the thread that called
-/// [`crate::Stack::up`]. Steps overlap: the four starts run side by side.
+/// [`crate::Stack::up`]. Steps overlap: the five starts run side by side.
 pub trait Progress {
     /// The step has begun.
     fn begin(&mut self, step: Step);

@@ -20,6 +20,7 @@ fn title(step: Step) -> &'static str {
         Step::Start(Component::Registry) => "registry",
         Step::Start(Component::Postgres) => "postgres",
         Step::Start(Component::Redis) => "redis",
+        Step::Start(Component::Mail) => "mail",
     }
 }
 

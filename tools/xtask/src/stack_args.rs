@@ -37,6 +37,9 @@ pub(crate) struct StackArgs {
     /// Redis's port [demo: 16379]
     #[arg(long, env = "FACTLINE_REDIS_PORT", hide_env_values = true, value_name = "PORT")]
     pub(crate) redis_port: Option<u16>,
+    /// The SMTP server's port; its HTTP API takes the next one [demo: 13025]
+    #[arg(long, env = "FACTLINE_MAIL_PORT", hide_env_values = true, value_name = "PORT")]
+    pub(crate) mail_port: Option<u16>,
 }
 
 impl StackArgs {
@@ -52,6 +55,7 @@ impl StackArgs {
             (&mut ports.registry, self.registry_port),
             (&mut ports.postgres, self.postgres_port),
             (&mut ports.redis, self.redis_port),
+            (&mut ports.mail, self.mail_port),
         ] {
             *wish = given.map_or(*wish, Port::Fixed);
         }
@@ -105,6 +109,7 @@ mod tests {
             registry_port: None,
             postgres_port: None,
             redis_port: None,
+            mail_port: None,
         };
         let ports = args.options().ports;
         assert_eq!((ports.kafka, ports.redis), (Port::Fixed(9092), Port::Free));

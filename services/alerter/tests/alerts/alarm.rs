@@ -4,15 +4,21 @@
 use std::time::Duration;
 
 use alerter::{
-    Alerter, delivering::Delivering, settings::Settings, settings::WebhookSettings,
+    Alerter,
+    delivering::{Delivering, Way},
+    episodes::Terms,
+    outbox::{Queue, Sender},
+    rules::{Channel, LOW_STOCK, Rule, Rules},
+    settings::Settings,
     stock_watch::Watch,
+    webhook::{Webhook, WebhookSettings},
 };
 use domain::inventory::{InventoryEvent, ItemAdded, ItemSold, StockReceived};
 use factline_core::Recorded;
 use factline_projection::Projection;
 use factline_testkit::{History, TestDatabase, eventually_ok};
 use service_kit::{
-    Health, Program,
+    Component, Health, Program,
     health::ComponentStatus,
     settings::{Secret, load_service},
 };
@@ -53,8 +59,15 @@ pub fn swings(times: usize) -> Vec<Recorded<InventoryEvent>> {
 pub struct Alarm {
     pub database: TestDatabase,
     pub pool: PgPool,
-    watch: Watch,
-    health: Health,
+    pub rules: Rules,
+    /// Messages that a channel begins in a minute.
+    pub most_per_minute: u32,
+    pub health: Health,
+}
+
+/// The committed rules.
+pub fn rules() -> Rules {
+    load_service::<Settings>(Alerter::DEFAULTS, None, []).unwrap().settings.1.rules
 }
 
 /// A delivery's row.
@@ -75,15 +88,29 @@ impl Alarm {
         let loaded = load_service::<Settings>(Alerter::DEFAULTS, None, url).unwrap();
         Alerter::migrate(loaded.settings.1).await.unwrap();
         let (pool, health) = (database.pool().await, Health::new());
-        Self { database, pool, watch: Watch { cooldown }, health }
+        let mut alarm = Self { database, pool, rules: rules(), most_per_minute: 1_000, health };
+        alarm.low_stock().cooldown_ms = u64::try_from(cooldown.as_millis()).unwrap();
+        alarm
+    }
+
+    /// The rule that items are judged by, to change it.
+    pub fn low_stock(&mut self) -> &mut Rule {
+        self.rules.0.iter_mut().find(|rule| rule.name == LOW_STOCK).unwrap()
+    }
+
+    /// The projection that judges items.
+    pub fn watch(&self) -> Watch {
+        let channels = [Channel::Webhook, Channel::Email];
+        Watch { terms: Terms::of(self.rules.named(LOW_STOCK).unwrap(), &channels) }
     }
 
     /// One transaction of the projection.
     pub async fn happens(&self, events: &[Recorded<InventoryEvent>]) {
         let mut connection = PgConnection::connect(&self.database.url()).await.unwrap();
-        self.watch.prepare(&mut connection).await.unwrap();
+        let watch = self.watch();
+        watch.prepare(&mut connection).await.unwrap();
         let mut tx = connection.begin().await.unwrap();
-        self.watch.apply(&mut tx, events).await.unwrap();
+        watch.apply(&mut tx, events).await.unwrap();
         tx.commit().await.unwrap();
     }
 
@@ -92,6 +119,7 @@ impl Alarm {
         WebhookSettings {
             url,
             secret: Secret::new(SECRET),
+            ca_file: String::new(),
             allow_insecure: true,
             timeout_ms: 5_000,
             poll_ms: 10,
@@ -103,10 +131,15 @@ impl Alarm {
     }
 
     pub fn deliver(&self, settings: WebhookSettings) -> Deliverer {
-        let delivering = Delivering::new(self.pool.clone(), settings).unwrap();
-        let (stop, component) = (CancellationToken::new(), self.health.component("webhook"));
-        let task = tokio::spawn(delivering.run(component, stop.clone()));
-        Deliverer { stop, task }
+        let pace = settings.pace();
+        self.tell(Way::Webhook(Webhook::new(&settings).unwrap()), pace)
+    }
+
+    /// Tells what is due over the channel of this way.
+    pub fn tell(&self, way: Way, pace: alerter::outbox::pace::Pace) -> Deliverer {
+        let (pool, rules) = (self.pool.clone(), self.rules.clone());
+        let sender = Delivering::new(pool, way, pace, self.most_per_minute, rules).sender();
+        Deliverer::of(sender, self.health.component("webhook"))
     }
 
     pub async fn deliveries(&self) -> Vec<Row> {
@@ -114,12 +147,13 @@ impl Alarm {
             "select d.id, d.kind,
                     case when delivered_at is not null then 'delivered'
                          when withdrawn_at is not null then 'withdrawn'
-                         when abandoned_at is not null then 'abandoned' else 'pending' end,
+                         when abandoned_at is not null then 'abandoned'
+                         when summarised_at is not null then 'summarised' else 'pending' end,
                     attempts,
                     (extract(epoch from next_attempt_at - now()) * 1000)::bigint,
                     last_error
-             from deliveries d join alert_episodes e on e.id = d.episode_id
-             order by e.opened_at, d.kind",
+             from deliveries d left join alert_episodes e on e.id = d.episode_id
+             order by e.opened_at, d.kind, d.channel desc, d.id",
         )
         .fetch_all(&self.pool)
         .await
@@ -149,21 +183,47 @@ impl Alarm {
         .await;
     }
 
+    /// Waits until the only delivery's last attempt failed with this word in its error; it is due
+    /// again at once.
+    pub async fn until_failed(&self, word: &str) {
+        eventually_ok(DEADLINE, "a failed attempt", async || {
+            let row = self.deliveries().await.remove(0);
+            let error = row.last_error.unwrap_or_default();
+            if error.contains(word) { Ok(()) } else { Err(error) }
+        })
+        .await;
+        sqlx::query("update deliveries set last_error = null, next_attempt_at = now()")
+            .execute(&self.pool)
+            .await
+            .unwrap();
+    }
+
     pub async fn until_health(&self, matches: impl Fn(&ComponentStatus) -> bool) {
-        eventually_ok(DEADLINE, "the webhook's health", async || {
-            let status = self.health.readiness().components["webhook"].clone();
+        self.until_component("webhook", matches).await;
+    }
+
+    pub async fn until_component(&self, name: &str, matches: impl Fn(&ComponentStatus) -> bool) {
+        eventually_ok(DEADLINE, "a component's health", async || {
+            let status = self.health.readiness().components[name].clone();
             if matches(&status) { Ok(()) } else { Err(format!("{status:?}")) }
         })
         .await;
     }
 }
 
+/// Whatever sends, until it is stopped.
 pub struct Deliverer {
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Deliverer {
+    pub fn of<Q: Queue>(sender: Sender<Q>, component: Component) -> Self {
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(sender.run(component, stop.clone()));
+        Self { stop, task }
+    }
+
     pub async fn stop(self) {
         self.stop.cancel();
         tokio::time::timeout(DEADLINE, self.task).await.expect("it stops").unwrap();

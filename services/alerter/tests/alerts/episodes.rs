@@ -123,7 +123,6 @@ async fn an_opening_that_the_receiver_refused_is_withdrawn_when_the_episode_reso
 
 #[tokio::test]
 async fn an_impossible_event_is_named_and_nothing_of_its_batch_is_kept() {
-    use alerter::stock_watch::Watch;
     use factline_projection::{ApplyError, Projection};
     use sqlx::Connection;
 
@@ -134,7 +133,7 @@ async fn an_impossible_event_is_named_and_nothing_of_its_batch_is_kept() {
         ("B", crate::alarm::sold(1)),
     ]);
     let mut connection = sqlx::PgConnection::connect(&alarm.database.url()).await.unwrap();
-    let watch = Watch { cooldown: NO_COOLDOWN };
+    let watch = alarm.watch();
     let mut tx = connection.begin().await.unwrap();
     let refused = watch.apply(&mut tx, &events).await.unwrap_err();
     let ApplyError::Poison(poisoned) = refused else { panic!("{refused}") };

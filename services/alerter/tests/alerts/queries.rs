@@ -4,9 +4,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use alerter::{
     Alerter,
-    http::routes,
+    http::{Parts, routes},
     settings::{Role, Settings},
-    stock_watch::Watch,
 };
 use factline_testkit::recorded;
 use read_kit::Database;
@@ -15,7 +14,7 @@ use service_kit::{Program, Runtime, settings::load_service};
 
 use crate::alarm::{Alarm, added, swings};
 
-async fn serve(alarm: &Alarm) -> (SocketAddr, Runtime) {
+pub async fn serve(alarm: &Alarm) -> (SocketAddr, Runtime) {
     let given = [
         ("FACTLINE__ROLES", "query".to_owned()),
         ("FACTLINE__DATABASE__URL", alarm.database.url()),
@@ -27,13 +26,13 @@ async fn serve(alarm: &Alarm) -> (SocketAddr, Runtime) {
     let (kit, settings) = loaded.settings;
     let (runtime, read) = (Runtime::new(kit.http), settings.read());
     let database = Database::new(&read.database).unwrap();
-    let watch = Watch { cooldown: Duration::ZERO };
-    let reading = read_kit::begin(watch, Role::Watch, &read, &database, &runtime).unwrap();
-    let address = runtime.serve_http(routes(reading)).await.unwrap();
+    let reading = read_kit::begin(alarm.watch(), Role::Watch, &read, &database, &runtime).unwrap();
+    let address =
+        runtime.serve_http(routes(Parts { reading, acts: alarm.pool.clone() })).await.unwrap();
     (address, runtime)
 }
 
-async fn get(address: SocketAddr, path: &str) -> (u16, Value) {
+pub async fn get(address: SocketAddr, path: &str) -> (u16, Value) {
     let answer = reqwest::get(format!("http://{address}{path}")).await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
@@ -52,29 +51,33 @@ async fn alerts_show_their_episode_and_what_was_told_of_it() {
         page["items"][1],
         json!({
             "id": alerter::stock_watch::episode_id(history[1].envelope.event_id),
-            "rule": "low_stock", "sku": "A", "name": "Lantern", "state": "resolved",
+            "rule": "low_stock", "subject": "A", "name": "Lantern", "severity": "warning",
+            "state": "resolved",
             "opened_at": "2026-01-05T09:00:02Z", "resolved_at": "2026-01-05T09:00:03Z",
             "opened_event_id": history[1].envelope.event_id,
-            "available": 1, "reorder_point": 5,
-            "delivery": {
-                "opened": {
-                    "id": told[0].id, "state": "withdrawn", "attempts": 0,
+            "figures": {"available": 1, "reorder_point": 5},
+            "acknowledgement": null, "silenced": false,
+            "deliveries": [
+                {
+                    "id": told[0].id, "kind": "opened", "channel": "webhook",
+                    "state": "withdrawn", "attempts": 0,
                     "not_before": "2026-01-05T09:00:02Z", "next_attempt_at": null,
-                    "delivered_at": null, "last_error": null,
+                    "delivered_at": null, "last_error": null, "summary_id": null,
                 },
-                "resolved": {
-                    "id": told[1].id, "state": "withdrawn", "attempts": 0,
+                {
+                    "id": told[1].id, "kind": "resolved", "channel": "webhook",
+                    "state": "withdrawn", "attempts": 0,
                     "not_before": "2026-01-05T09:00:03Z", "next_attempt_at": null,
-                    "delivered_at": null, "last_error": null,
+                    "delivered_at": null, "last_error": null, "summary_id": null,
                 },
-            },
+            ],
         })
     );
     let (_, open) = get(address, "/alerts?state=open").await;
     assert_eq!(open["items"].as_array().unwrap().len(), 1);
-    assert_eq!(open["items"][0]["delivery"]["opened"]["state"], "pending");
-    assert_eq!(open["items"][0]["delivery"]["resolved"], Value::Null);
-    let (_, none) = get(address, "/alerts?sku=B").await;
+    assert_eq!(open["items"][0]["deliveries"].as_array().unwrap().len(), 1);
+    assert_eq!(open["items"][0]["deliveries"][0]["state"], "pending");
+    let (_, none) = get(address, "/alerts?subject=B").await;
     assert_eq!(none, json!({"items": [], "next_cursor": null}));
 }
 
@@ -88,7 +91,7 @@ async fn pages_of_alerts_show_every_alert_once_the_newest_first() {
     loop {
         let (_, page) = get(address, &format!("/alerts?limit=2{cursor}")).await;
         let items = page["items"].as_array().unwrap();
-        skus.extend(items.iter().map(|item| item["sku"].as_str().unwrap().to_owned()));
+        skus.extend(items.iter().map(|item| item["subject"].as_str().unwrap().to_owned()));
         let Some(next) = page["next_cursor"].as_str() else { break };
         cursor = format!("&cursor={next}");
     }
@@ -105,7 +108,7 @@ async fn h34_h35_h38_a_query_that_does_not_fit_is_refused() {
     let cursor = page["next_cursor"].as_str().unwrap();
     for (path, status, code) in [
         (format!("/alerts?cursor={cursor}"), 400, "malformed_cursor"),
-        (format!("/alerts?state=open&sku=A&cursor={cursor}"), 400, "malformed_cursor"),
+        (format!("/alerts?state=open&subject=A&cursor={cursor}"), 400, "malformed_cursor"),
         ("/alerts?cursor=AAAA".to_owned(), 400, "malformed_cursor"),
         ("/alerts?limit=0".to_owned(), 422, "invalid_field"),
         ("/alerts?limit=-1".to_owned(), 422, "invalid_field"),

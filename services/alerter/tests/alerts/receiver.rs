@@ -6,7 +6,6 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use alerter::signature::SigningKey;
 use axum::{
     Router,
     body::Body,
@@ -15,9 +14,11 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use factline_testkit::eventually_ok;
+use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
-use service_kit::settings::Secret;
+use sha2::Sha256;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::alarm::{DEADLINE, SECRET};
@@ -46,10 +47,53 @@ impl Message {
     }
 }
 
-#[derive(Debug, Default)]
+/// A message with its headers, as anybody on the way could have kept it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    pub id: String,
+    pub timestamp: i64,
+    pub signatures: String,
+    pub body: String,
+}
+
+impl Seen {
+    /// What docs/recipes/receive-webhooks.md has a receiver do, at a time in seconds since 1970.
+    pub fn verify(&self, secret: &str, now: i64) -> Result<(), &'static str> {
+        const TOLERANCE_S: i64 = 300; // as the libraries of Standard Webhooks
+        if now - self.timestamp > TOLERANCE_S {
+            return Err("too old");
+        }
+        if self.timestamp - now > TOLERANCE_S {
+            return Err("of the future");
+        }
+        let key = STANDARD.decode(secret.trim_start_matches("whsec_")).unwrap();
+        let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
+        mac.update(format!("{}.{}.{}", self.id, self.timestamp, self.body).as_bytes());
+        let given = self.signatures.split(' ').filter_map(|one| one.strip_prefix("v1,"));
+        let mut given = given.filter_map(|one| STANDARD.decode(one).ok());
+        // In constant time, and whichever of the sender's keys it is of.
+        let good = given.any(|signature| mac.clone().verify_slice(&signature).is_ok());
+        if good { Ok(()) } else { Err("not signed") }
+    }
+
+    pub fn with_body(&self, body: &str) -> Self {
+        Self { body: body.to_owned(), ..self.clone() }
+    }
+
+    pub fn with_timestamp(&self, timestamp: i64) -> Self {
+        Self { timestamp, ..self.clone() }
+    }
+
+    pub fn with_id(&self, id: &str) -> Self {
+        Self { id: id.to_owned(), ..self.clone() }
+    }
+}
+
+#[derive(Debug)]
 struct Inner {
     answers: VecDeque<Answer>,
-    messages: Vec<Message>,
+    seen: Vec<Seen>,
+    secret: String,
 }
 
 /// Answers 204 once its script is over.
@@ -61,7 +105,8 @@ pub struct Receiver {
 
 impl Receiver {
     pub async fn answering(answers: impl Into<VecDeque<Answer>>) -> Self {
-        let inner = Inner { answers: answers.into(), messages: Vec::new() };
+        let (answers, secret) = (answers.into(), SECRET.to_owned());
+        let inner = Inner { answers, seen: Vec::new(), secret };
         let inner = Arc::new(Mutex::new(inner));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -74,8 +119,22 @@ impl Receiver {
         format!("http://{}/hook", self.address)
     }
 
+    /// host:port.
+    pub fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// From now on only what is signed with this is taken.
+    pub fn knows(&self, secret: &str) {
+        secret.clone_into(&mut self.inner.lock().unwrap().secret);
+    }
+
+    pub fn seen(&self) -> Vec<Seen> {
+        self.inner.lock().unwrap().seen.clone()
+    }
+
     pub fn messages(&self) -> Vec<Message> {
-        self.inner.lock().unwrap().messages.clone()
+        self.seen().into_iter().map(|Seen { id, body, .. }| Message { id, body }).collect()
     }
 
     pub async fn until_messages(&self, count: usize) -> Vec<Message> {
@@ -99,13 +158,15 @@ async fn take(
     body: String,
 ) -> Response {
     let header = |name: &str| headers[name].to_str().unwrap().to_owned();
-    let (id, timestamp) = (header("webhook-id"), header("webhook-timestamp"));
-    let key = SigningKey::parse(&Secret::new(SECRET)).unwrap();
-    let signature = key.sign(&id, timestamp.parse().unwrap(), &body);
-    assert_eq!(header("webhook-signature"), signature, "only what is signed is taken");
+    let timestamp = header("webhook-timestamp").parse().unwrap();
+    let (id, signatures) = (header("webhook-id"), header("webhook-signature"));
+    let seen = Seen { id, timestamp, signatures, body };
     let answer = {
         let mut inner = inner.lock().unwrap();
-        inner.messages.push(Message { id, body });
+        if seen.verify(&inner.secret, chrono::Utc::now().timestamp()).is_err() {
+            return StatusCode::UNAUTHORIZED.into_response();
+        }
+        inner.seen.push(seen);
         inner.answers.pop_front().unwrap_or(Answer::Status(204))
     };
     match answer {

@@ -7,6 +7,7 @@ mod model;
 mod order_queries;
 mod order_view;
 mod queries;
+mod shipments;
 mod shop;
 mod view;
 mod words;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // the words are used outside #[test] functions
 
 mod kept;
+mod orders;
 mod queries;
 mod recipe;
 mod returns_by_reason;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 use domain::inventory::InventoryEvent;
 use factline_core::Recorded;
 use factline_projection::{FoldedView, Projection, View};
-use factline_testkit::{TestDatabase, stand_at};
+use factline_testkit::{History, TestDatabase, stand_at};
 use projector_stats::{
     ProjectorStats, Settings, begin_views, http::routes, inventory_stats::InventoryStats,
     sales_by_country::SalesByCountry, sales_by_day::SalesByDay,
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use service_kit::{Program, Runtime, settings::load_service};
 use sqlx::{Connection, PgConnection};
 
-use crate::views::trade;
+use crate::views::{added, sold, trade};
 
 /// A listening service whose views hold a history.
 pub struct Office {
@@ -88,17 +88,14 @@ impl Office {
         Seen { status, headers: headers.collect(), body: answer.text().await.unwrap() }
     }
 
-    async fn get(&self, path: &str) -> (u16, Value) {
+    pub async fn get(&self, path: &str) -> (u16, Value) {
         let answer = reqwest::get(format!("http://{}{path}", self.address)).await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
 }
 
 /// As the projection runtime does, in small: the view's rows and its checkpoint.
-pub async fn apply<V: View<Event = InventoryEvent>>(
-    database: &TestDatabase,
-    events: &[Recorded<InventoryEvent>],
-) {
+pub async fn apply<V: View>(database: &TestDatabase, events: &[Recorded<V::Event>]) {
     let mut connection = PgConnection::connect(&database.url()).await.unwrap();
     let view = FoldedView::<V>::new();
     view.prepare(&mut connection).await.unwrap();
@@ -140,6 +137,20 @@ async fn one_items_figures_are_shown_when_asked_for() {
     assert_eq!(figures["top_items"].as_array().unwrap().len(), 2);
     let (status, problem) = office.get("/inventory/stats?sku=nowhere").await;
     assert_eq!((status, &problem["code"]), (404, &"unknown_item".into()));
+}
+
+#[tokio::test]
+async fn a_key_with_a_dot_is_an_item_of_its_own() {
+    let history = History::new()
+        .then("A.B", added(20))
+        .then("A", added(10))
+        .then("A.B", sold(2, 100, None))
+        .build();
+    let office = Office::open("a_key_with_a_dot", &history).await;
+    let (_, figures) = office.get("/inventory/stats?sku=A.B").await;
+    assert_eq!(figures["per_sku"]["units_sold"], 2);
+    let (_, figures) = office.get("/inventory/stats?sku=A").await;
+    assert_eq!((&figures["per_sku"]["units_sold"], &figures["items"]), (&0.into(), &2.into()));
 }
 
 #[tokio::test]
@@ -186,9 +197,15 @@ async fn h35_parameters_that_do_not_fit_are_refused() {
 async fn h38_each_view_waits_for_its_own_projection() {
     let office = Office::open("h38_each_view", &[]).await;
     let client = reqwest::Client::new();
-    for path in ["/inventory/stats", "/stats/sales?by=day", "/stats/sales?by=country"] {
+    for (path, topic) in [
+        ("/inventory/stats", "inventory"),
+        ("/stats/sales?by=day", "inventory"),
+        ("/stats/sales?by=country", "inventory"),
+        ("/stats/orders", "order"),
+        ("/stats/orders/completed", "order"),
+    ] {
         let request = client.get(format!("http://{}{path}", office.address));
-        let answer = request.header("consistency-token", "factline.inventory.v1:0:1");
+        let answer = request.header("consistency-token", format!("factline.{topic}.v1:0:1"));
         let answer = answer.send().await.unwrap();
         assert_eq!(answer.status().as_u16(), 503, "{path}");
         assert_eq!(answer.headers()["retry-after"], "1");

@@ -14,12 +14,12 @@ use projector_stats::{
     sales_by_day::{DayOfSales, SalesByDay},
 };
 
-fn added(quantity: i64) -> InventoryEvent {
+pub fn added(quantity: i64) -> InventoryEvent {
     let (name, currency) = ("Lantern".to_owned(), "GBP".to_owned());
     ItemAdded { name, quantity, unit_price_cents: 255, reorder_point: 5, currency }.into()
 }
 
-fn sold(quantity: i64, unit_price_cents: i64, country: Option<&str>) -> InventoryEvent {
+pub fn sold(quantity: i64, unit_price_cents: i64, country: Option<&str>) -> InventoryEvent {
     let (currency, country) = ("GBP".to_owned(), country.map(str::to_owned));
     let revenue_cents = quantity * unit_price_cents;
     ItemSold { quantity, unit_price_cents, revenue_cents, currency, country }.into()

@@ -22,6 +22,8 @@ struct Item {
     name: String,
     price: i64,
     on_hand: i64,
+    /// By reservation.
+    reserved: BTreeMap<String, i64>,
     reorder_point: i64,
     sales: i64,
     sold: i64,
@@ -38,6 +40,7 @@ struct Order {
     customer_id: String,
     status: &'static str,
     total: i64,
+    paid: Option<i64>,
     version: i64,
 }
 
@@ -100,6 +103,16 @@ fn plain(value: &Value) -> &Value {
     }
 }
 
+impl Item {
+    fn units_reserved(&self) -> i64 {
+        self.reserved.values().sum()
+    }
+
+    fn available(&self) -> i64 {
+        self.on_hand - self.units_reserved()
+    }
+}
+
 impl Folded {
     fn item(&mut self, event: &Event) {
         let item = self.items.entry(event.stream_id.clone()).or_default();
@@ -133,9 +146,19 @@ impl Folded {
                 count(&mut self.days, day, sale);
                 count(&mut self.countries, country, sale);
             }
-            _ => {} // the load asks for nothing else of an item
+            "StockReserved" => {
+                item.reserved.insert(text(event, "reservation_id").unwrap_or_default(), quantity);
+            }
+            "ReservationReleased" => {
+                item.reserved.remove(&text(event, "reservation_id").unwrap_or_default());
+            }
+            "ReservationShipped" => {
+                item.reserved.remove(&text(event, "reservation_id").unwrap_or_default());
+                item.on_hand -= quantity;
+            }
+            _ => {} // nobody asks for anything else of an item
         }
-        let low = item.on_hand <= item.reorder_point; // the load reserves nothing
+        let low = item.available() <= item.reorder_point;
         if low && !item.low {
             self.openings.insert(event.event_id.to_string());
         }
@@ -155,9 +178,13 @@ impl Folded {
             }
             "OrderConfirmed" => order.status = "confirmed",
             "OrderAllocated" => order.status = "pending",
-            "OrderPaid" => order.status = "paid",
+            "OrderPaid" => {
+                order.paid = Some(number(event, "amount_cents"));
+                order.status = "paid";
+            }
+            "OrderShipped" => order.status = "shipped",
             "OrderCancelled" => order.status = "cancelled",
-            _ => {} // the load asks for nothing else of an order
+            _ => {} // nobody asks for anything else of an order, or it stays where it is
         }
     }
 
@@ -175,14 +202,15 @@ impl Folded {
     fn expected(self) -> Expected {
         let list = |item: &Item| {
             let Item { name, price, on_hand, reorder_point, version, .. } = item;
-            let status = match (*on_hand, item.low) {
+            let (reserved, available) = (item.units_reserved(), item.available());
+            let status = match (available, item.low) {
                 (0, _) => "out",
                 (_, true) => "low",
                 (_, false) => "in_stock",
             };
-            json!({"name": name, "unit_price_cents": price, "on_hand": on_hand, "reserved": 0,
-                   "available": on_hand, "reorder_point": reorder_point, "status": status,
-                   "version": version})
+            json!({"name": name, "unit_price_cents": price, "on_hand": on_hand,
+                   "reserved": reserved, "available": available, "reorder_point": reorder_point,
+                   "status": status, "version": version})
         };
         let stats = |item: &Item| {
             let Item { price, on_hand, low, sales, sold, revenue, .. } = item;
@@ -191,12 +219,19 @@ impl Folded {
                    "returns": item.returns, "units_returned": item.returned,
                    "refund_cents": item.refunded})
         };
-        let watch = |item: &Item| json!({"on_hand": item.on_hand, "reserved": 0});
+        let watch =
+            |item: &Item| json!({"on_hand": item.on_hand, "reserved": item.units_reserved()});
         let order = |order: &Order| {
-            let Order { customer_id, status, total, version } = order;
+            let Order { customer_id, status, total, version, .. } = order;
             json!({"customer_id": customer_id, "status": status, "total_cents": total,
                    "version": version})
         };
+        let funnel = |order: &Order| json!({"status": order.status, "total_cents": order.total});
+        let shipment = |order: &Order| json!({"customer_id": order.customer_id});
+        let completed =
+            |order: &Order| Some(json!({"amount_cents": order.paid?, "method": "card"}));
+        let completed =
+            self.orders.iter().filter_map(|(id, order)| Some((id.clone(), completed(order)?)));
         let customer =
             |one: &Customer| json!({"name": one.name, "email": one.email, "version": one.version});
         let sales = |[sales, units, revenue]: &[i64; 3]| json!({"sales": sales, "units_sold": units, "revenue_cents": revenue});
@@ -205,6 +240,9 @@ impl Folded {
             ("inventory_stats", table(&self.items, stats)),
             ("stock_watch", table(&self.items, watch)),
             ("order_list", table(&self.orders, order)),
+            ("order_funnel", table(&self.orders, funnel)),
+            ("order_completed", completed.collect()),
+            ("shipment_requests", table(&self.orders, shipment)),
             ("customer_list", table(&self.customers, customer)),
             ("sales_by_day", table(&self.days, sales)),
             ("sales_by_country", table(&self.countries, sales)),
@@ -241,6 +279,7 @@ mod tests {
             occurred_at: DateTime::UNIX_EPOCH,
             recorded_at: DateTime::UNIX_EPOCH,
             correlation_id: Uuid::nil(),
+            actor: None,
             data,
         }
     }

@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use uuid::Uuid;
 
-use super::{Event, Findings};
+use super::{Event, Findings, sagas};
 use crate::history::{Operation, Outcome};
 
 /// Judges operations and order.
 pub(super) fn judge(operations: &[Operation], events: &[Event], found: &mut Findings) {
     let mut caused: HashMap<Uuid, Vec<&Event>> = HashMap::new();
-    for event in events {
+    // What a process does stands in the flow of what began it, and is judged by itself.
+    for event in events.iter().filter(|event| !sagas::is_a_step(event)) {
         caused.entry(event.correlation_id).or_default().push(event);
     }
     for operation in operations {

@@ -7,6 +7,7 @@ mod fold;
 mod log;
 mod places;
 mod rows;
+mod sagas;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,8 @@ use crate::failure::Failure;
 use crate::history::Operation;
 use crate::place::Place;
 use crate::receiver::Delivery;
+
+pub(crate) use sagas::Sagas;
 
 /// What was found. Every list says what it found in a sentence each.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,6 +38,12 @@ pub(crate) struct Findings {
     pub(crate) stuck_streams: Vec<String>,
     /// Differences that `factline verify` tells and that no fault of ours explains.
     pub(crate) differences: Vec<String>,
+    /// Steps of a process that had their effect twice.
+    pub(crate) double_steps: Vec<String>,
+    /// Processes that neither ended nor wait for anybody outside.
+    pub(crate) stuck_sagas: Vec<String>,
+    /// Where the processes ended.
+    pub(crate) sagas: Sagas,
     /// Records that came on a topic again.
     pub(crate) repeats_on_topics: u64,
 }
@@ -42,20 +51,19 @@ pub(crate) struct Findings {
 impl Findings {
     /// Whether nothing was found.
     pub(crate) fn is_clean(&self) -> bool {
-        let Findings { lost, duplicated, order_breaks, divergent_rows, stuck_streams, .. } = self;
-        let lists =
-            [lost, duplicated, order_breaks, divergent_rows, stuck_streams, &self.differences];
-        lists.iter().all(|list| list.is_empty())
+        self.lists().iter().all(|(_, list)| list.is_empty())
     }
 
     /// All of it, a list a name.
-    pub(crate) fn lists(&self) -> [(&'static str, &[String]); 6] {
+    pub(crate) fn lists(&self) -> [(&'static str, &[String]); 8] {
         [
             ("lost", &self.lost),
             ("duplicated", &self.duplicated),
             ("order_breaks", &self.order_breaks),
             ("divergent_rows", &self.divergent_rows),
             ("stuck_streams", &self.stuck_streams),
+            ("double_steps", &self.double_steps),
+            ("stuck_sagas", &self.stuck_sagas),
             ("differences", &self.differences),
         ]
     }
@@ -74,6 +82,8 @@ pub(crate) struct Event {
     pub(crate) occurred_at: chrono::DateTime<chrono::Utc>,
     pub(crate) recorded_at: chrono::DateTime<chrono::Utc>,
     pub(crate) correlation_id: uuid::Uuid,
+    #[serde(default)]
+    pub(crate) actor: Option<String>,
     pub(crate) data: Value,
 }
 
@@ -81,6 +91,11 @@ impl Event {
     /// `ItemSold` of `factline.inventory.ItemSold`.
     pub(crate) fn name(&self) -> &str {
         self.event_type.rsplit('.').next().unwrap_or(&self.event_type)
+    }
+
+    /// Whether it is of this kind of aggregate.
+    pub(crate) fn is_of(&self, kind: &str) -> bool {
+        self.topic.split('.').rev().nth(1) == Some(kind)
     }
 }
 
@@ -104,6 +119,7 @@ pub(crate) async fn check(
     let tables = rows::read(place).await?;
     let expected = fold::fold(&events);
     rows::compare(&expected, &tables, &mut found);
+    sagas::judge(&events, &tables, &mut found);
     alerts::judge(&tables, deliveries, &mut found);
     rows::parked(&expected, &tables, &mut found);
     Ok(found)

@@ -129,6 +129,6 @@ mod tests {
             0,
         );
         let counts = found.lists().map(|(_, list)| list.len());
-        assert_eq!(counts, [2, 1, 2, 0, 0, 1]);
+        assert_eq!(counts, [2, 1, 2, 0, 0, 0, 0, 1]);
     }
 }

@@ -12,13 +12,16 @@ use crate::failure::Failure;
 use crate::place::{Place, Service};
 
 /// Every table that is compared: in whose database, its name, its key.
-const TABLES: [(Service, &str, &str); 7] = [
+const TABLES: [(Service, &str, &str); 10] = [
     (Service::List, "inventory_list", "sku"),
     (Service::List, "order_list", "id"),
     (Service::List, "customer_list", "id"),
+    (Service::List, "shipment_requests", "order_id"),
     (Service::Stats, "inventory_stats", "sku"),
     (Service::Stats, "sales_by_day", "day"),
     (Service::Stats, "sales_by_country", "country"),
+    (Service::Stats, "order_funnel", "order_id"),
+    (Service::Stats, "order_completed", "order_id"),
     (Service::Alerter, "stock_watch", "sku"),
 ];
 
@@ -36,6 +39,8 @@ pub(super) struct Tables {
     pub(super) episodes: Rows,
     /// By id.
     pub(super) deliveries: Rows,
+    /// Of the processes, by order.
+    pub(super) instances: Rows,
 }
 
 /// Reads them all.
@@ -58,6 +63,9 @@ pub(super) async fn read(place: &Place) -> Result<Tables, Failure> {
         }
         connection.close().await?;
     }
+    let mut sagas = PgConnection::connect(&place.saga_database()).await?;
+    tables.instances = table(&mut sagas, "saga.instances", "instance").await?;
+    sagas.close().await?;
     Ok(tables)
 }
 

@@ -5,10 +5,12 @@
 //! what a person wants to see, and stay up; or, with `--check`, compare every total with the
 //! file's own, print one JSON object, and stop. However it ends, no process is left.
 
+mod books;
 mod catalogue;
 mod compare;
 mod display;
 mod expected;
+mod fulfil;
 mod http;
 mod import;
 mod invoices;

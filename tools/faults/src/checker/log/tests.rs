@@ -16,6 +16,7 @@ fn event(id: u128, of: u128, version: i64, position: i64) -> Event {
         occurred_at: DateTime::UNIX_EPOCH,
         recorded_at: DateTime::UNIX_EPOCH + TimeDelta::seconds(position),
         correlation_id: Uuid::from_u128(of),
+        actor: None,
         data: Value::Null,
     }
 }

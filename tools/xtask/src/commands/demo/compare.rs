@@ -24,7 +24,7 @@ pub(crate) fn system_side(
         accepted: imported.accepted,
         refused,
         valid_lines: models.stats.total_sales,
-        items: models.listed_items,
+        items: models.listed.len() as u64,
         items_sold: models.stats.items_sold,
         units_sold: models.stats.units_sold,
         revenue_cents: models.stats.revenue_cents,

@@ -16,7 +16,7 @@ use super::catalogue::NewItem;
 use super::http::{Answer, client, command};
 use super::orders::Plan;
 use super::queue::Queue;
-use super::requests::{Kind, Request, adding, moving, placing, registering};
+use super::requests::{Kind, Request, adding, giving_up, moving, placing, registering};
 use crate::failure::Failure;
 
 /// What the import has come to so far; shown while it runs.
@@ -69,14 +69,21 @@ pub(crate) async fn run(
     let customers = plan.customers.iter().map(|customer| registering(customer));
     let make_known = items.iter().map(adding).chain(customers).collect();
     let mut imported = send(&client, api, make_known, in_flight, counters).await?;
-    let orders = plan.orders.iter().map(placing);
+    let orders = plan.orders.iter().flat_map(|order| {
+        let given_up = order.is_given_up().then(|| giving_up(order));
+        std::iter::once(placing(order)).chain(given_up)
+    });
     let rest = orders.chain(plan.lines.iter().map(|line| moving(line))).collect();
     imported.add(send(&client, api, rest, in_flight, counters).await?);
     imported.took = began.elapsed();
     Ok(imported)
 }
 
-async fn send(
+/// Sends requests, many at once and those of one group one after the other.
+///
+/// # Errors
+/// A request stayed unanswered.
+pub(super) async fn send(
     client: &Client,
     api: &str,
     requests: Vec<Request>,
@@ -138,18 +145,20 @@ impl Imported {
     }
 
     fn refuse(&mut self, kind: Kind, code: String) {
-        if let Kind::Order { .. } = kind {
+        if let Kind::Order { .. } | Kind::Step = kind {
             *self.orders_refused.entry(code.clone()).or_default() += 1;
         }
         let (refusals, count) = match kind {
             Kind::Item => (&mut self.items_refused, 1),
             Kind::Customer => (&mut self.customers_refused, 1),
             Kind::Sale | Kind::Return | Kind::Order { .. } => (&mut self.refused, kind.lines()),
+            Kind::Step => return, // an order's, and no line's
         };
         *refusals.entry(code).or_default() += count;
     }
 
-    fn add(&mut self, other: Imported) {
+    /// Takes in what another part of the import came to.
+    pub(super) fn add(&mut self, other: Imported) {
         self.accepted += other.accepted;
         self.returns += other.returns;
         self.replayed += other.replayed;

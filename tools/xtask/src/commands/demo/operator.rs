@@ -19,6 +19,8 @@ use crate::session::Session;
 /// How long the last event may take to reach every projection after the import: at a tenth of the
 /// speed that the slowest projection has, a file of a million lines still makes it.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(180);
+/// How long processes may take to end once every order is delivered or given up.
+const ENDED_WITHIN: Duration = Duration::from_secs(60);
 /// How the names of the projections begin that follow the heartbeat.
 const HEARTBEATS: &str = "heartbeat_";
 /// Each look starts a program.
@@ -55,12 +57,6 @@ struct Topic {
 struct Projection {
     projection: String,
     topic: String,
-}
-
-/// What the demo needs of a line of `factline saga list --json`.
-#[derive(Clone, Debug, Deserialize)]
-struct Saga {
-    due_commands: u64,
 }
 
 /// What the demo needs of a line of `factline events --json`.
@@ -109,8 +105,7 @@ impl Operator {
         self.ask("status").await
     }
 
-    /// Waits until every projection has seen every event, parked ones count as seen, and no saga asks for
-    /// anything that would cause more of them.
+    /// Waits until every projection has seen every event; parked ones count as seen.
     ///
     /// # Errors
     /// One has not in time, or a service ends.
@@ -120,12 +115,7 @@ impl Operator {
             services.check()?;
             let status = self.status().await?;
             if status.lag_events == 0 && status.covers_every_projection() {
-                // What a command did that was answered meanwhile is in the log by now.
-                let asked = self.commands_due().await?;
-                let later = self.status().await?;
-                if asked == 0 && (later.lag_events, later.log_events) == (0, status.log_events) {
-                    return Ok(later);
-                }
+                return Ok(status);
             }
             if Instant::now() >= deadline {
                 let (lag, seconds) = (status.lag_events, CAUGHT_UP_WITHIN.as_secs());
@@ -135,19 +125,25 @@ impl Operator {
         }
     }
 
-    /// Commands that sagas wait for.
-    async fn commands_due(&self) -> Result<u64, Failure> {
-        const ALL: &str = "1000000000";
-        let mut program = self.command("saga");
-        let output = program.args(["list", "--json", "--limit", ALL]).output().await?;
-        let told = |error: String| Failure::new(format!("factline saga list: {error}"));
-        if !output.status.success() {
-            return Err(told(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+    /// Waits a while until every process has ended; how many have not.
+    ///
+    /// # Errors
+    /// The program fails, or a service ends.
+    pub(crate) async fn no_saga_is_open(&self, services: &mut Services) -> Result<u64, Failure> {
+        let deadline = Instant::now() + ENDED_WITHIN;
+        loop {
+            services.check()?;
+            let output = self.command(&["saga", "list", "--limit", "100000"]).output().await?;
+            if !output.status.success() {
+                let told = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+                return Err(Failure::new(format!("factline saga list: {told}")));
+            }
+            let open = String::from_utf8_lossy(&output.stdout).lines().count() as u64;
+            if open == 0 || Instant::now() >= deadline {
+                return Ok(open);
+            }
+            sleep(LOOK_EVERY).await;
         }
-        let lines = output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        let due = |line: &[u8]| serde_json::from_slice(line).map(|saga: Saga| saga.due_commands);
-        let due: Result<u64, _> = lines.map(due).sum();
-        due.map_err(|error| told(error.to_string()))
     }
 
     /// Compares the three places that hold the events.
@@ -170,9 +166,8 @@ impl Operator {
         mut take: impl FnMut(Event) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let told = |error: String| Failure::new(format!("factline events: {error}"));
-        let mut program = self.command("events");
-        let mut child =
-            program.args(["--json", "--topic", topic]).stdout(Stdio::piped()).spawn()?;
+        let mut program = self.command(&["events"]);
+        let mut child = program.args(["--topic", topic]).stdout(Stdio::piped()).spawn()?;
         let output = child.stdout.take().ok_or_else(|| told("it has no output".to_owned()))?;
         let mut lines = BufReader::new(output).lines();
         while let Some(line) = lines.next_line().await? {
@@ -182,15 +177,15 @@ impl Operator {
         if status.success() { Ok(()) } else { Err(told(status.to_string())) }
     }
 
-    fn command(&self, verb: &str) -> Command {
+    fn command(&self, verb: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.arg(verb).envs(self.environment.iter().cloned());
+        command.args(verb).arg("--json").envs(self.environment.iter().cloned());
         command.stdin(Stdio::null()).kill_on_drop(true);
         command
     }
 
     async fn ask<T: for<'de> Deserialize<'de>>(&self, verb: &str) -> Result<T, Failure> {
-        let output = self.command(verb).arg("--json").output().await?;
+        let output = self.command(&[verb]).output().await?;
         serde_json::from_slice(&output.stdout).map_err(|error| {
             let told = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             Failure::new(format!("factline {verb}: {error}: {told}"))

@@ -1,4 +1,4 @@
-//! The system's side of the orders. There is no view of orders yet, so their figures come from the
+//! The system's side of what was ordered. A view knows no file's numbers, so the figures come from the
 //! event log, as `factline events` shows it to any operator: every customer and every order that
 //! there is, whoever made it. Events flow in, figures flow out.
 
@@ -88,6 +88,7 @@ impl Ordered {
             items: self.items,
             total_cents: self.total_cents.values().sum(),
             total_by_customer_sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            ..Orders::default()
         }
     }
 }

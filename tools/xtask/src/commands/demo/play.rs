@@ -13,11 +13,13 @@ use super::invoices::Invoices;
 use super::memory::Memory;
 use super::operator::{Operator, Status, Verified};
 use super::orders::Plan;
-use super::report::Report;
+use super::report::{Orders, Report};
 use super::services::{self, Launch, Services};
 use super::system::{self, Alerts};
 use super::webhooks::Receiver;
-use super::{Args, LinesBecome, catalogue, compare, display, expected, http, ordered, summary};
+use super::{
+    Args, LinesBecome, books, catalogue, compare, display, expected, fulfil, http, ordered, summary,
+};
 use crate::failure::Failure;
 use crate::session::Session;
 
@@ -56,17 +58,22 @@ impl Play<'_> {
         memory.begun(self.session.root())?;
         let imported = import_file(self.args, &self.invoices, services, &operator).await?;
         println!("\n{}", summary::imported(&imported, self.invoices.count));
-        let orders = match self.args.lines_become() {
+        let client = http::client(usize::from(self.args.in_flight))?;
+        let mut orders = match self.args.lines_become() {
             LinesBecome::Sales => None,
             LinesBecome::Orders => {
-                let read = ordered::read(&operator, imported.orders_refused.clone());
-                Some(timed("orders read", read).await?)
+                Some(settled(self.args, &client, services, &operator, &imported).await?)
             }
         };
-        orders.iter().for_each(|orders| println!("{}", summary::orders(orders)));
-        let client = http::client(1)?;
         let status = timed("projections caught up", operator.caught_up(services)).await?;
         let models = timed("read models asked", system::read(&client, services)).await?;
+        if let Some(orders) = &mut orders {
+            let books = timed("books kept", books::read(&operator)).await?;
+            orders.settled = books.settled();
+            orders.stock_conserved = books.stock_is_conserved(&models.listed);
+            orders.money_conserved = books.money_is_conserved();
+            println!("{}", summary::orders(orders));
+        }
         let alerts = timed("alerts delivered", delivered(&client, services)).await?;
         let verified = timed("places compared", operator.verify()).await?;
         println!("\n{}", summary::read_models(&models, alerts, receiver.delivered()));
@@ -168,6 +175,27 @@ async fn import_file(
         }
         failure = died => Err(failure),
     }
+}
+
+/// Sees to it that every order is settled, and reads what they came to.
+async fn settled(
+    args: &Args,
+    client: &Client,
+    services: &mut Services,
+    operator: &Operator,
+    imported: &Imported,
+) -> Result<Orders, Failure> {
+    let (api, list) = (&services.place("command-api")?.url, &services.place("projector-list")?.url);
+    let (counter, in_flight) = (fulfil::Counter { api, list }, usize::from(args.in_flight));
+    let fulfilled =
+        timed("orders paid, sent and delivered", fulfil::run(client, counter, in_flight)).await?;
+    let sagas_open = timed("processes ended", operator.no_saga_is_open(services)).await?;
+    let mut refused = imported.orders_refused.clone();
+    for (code, count) in fulfilled.orders_refused {
+        *refused.entry(code).or_default() += count;
+    }
+    let orders = timed("orders read", ordered::read(operator, refused)).await?;
+    Ok(Orders { sagas_open, ..orders })
 }
 
 /// Waits a while until every alert is delivered.

@@ -51,6 +51,14 @@ pub(crate) struct Orders {
     /// SHA-256, in hexadecimal, of the lines `customer,total_cents` of all who ordered: the customer
     /// as the file numbers it, sorted by that text, each line with its line feed.
     pub(crate) total_by_customer_sha256: String,
+    /// Orders by where they ended.
+    pub(crate) settled: BTreeMap<String, u64>,
+    /// What left the shelf is what was ordered and not given up.
+    pub(crate) stock_conserved: bool,
+    /// What was paid is what delivered orders come to.
+    pub(crate) money_conserved: bool,
+    /// Processes that have not ended.
+    pub(crate) sagas_open: u64,
 }
 
 /// What `--check` prints as its last line; the order of the fields is the order in the line.
@@ -131,12 +139,16 @@ fn different_orders(system: &Orders, file: &Orders) -> Vec<String> {
             ("placed", orders.placed.into()),
             ("items", orders.items.into()),
             ("total_cents", orders.total_cents.into()),
+            ("stock_conserved", orders.stock_conserved.into()),
+            ("money_conserved", orders.money_conserved.into()),
+            ("sagas_open", orders.sagas_open.into()),
         ]
     };
     let pairs = numbers(system).into_iter().zip(numbers(file));
     let plain = pairs.map(|((name, system), (_, file))| (format!("orders.{name}"), system, file));
     let refused = by_key("orders.refused", &system.refused, &file.refused);
-    let mut different = unequal(plain.chain(refused));
+    let settled = by_key("orders.settled", &system.settled, &file.settled);
+    let mut different = unequal(plain.chain(refused).chain(settled));
     let [system, file] = [system, file].map(|orders| &orders.total_by_customer_sha256);
     if system != file {
         let name = "orders.total_by_customer_sha256";

@@ -32,13 +32,15 @@ pub(crate) enum Kind {
         /// Lines of the file that are in it.
         lines: u64,
     },
+    /// Something that people do with an order that is placed.
+    Step,
 }
 
 impl Kind {
     /// Lines of the file that such a request carries out.
     pub(crate) fn lines(self) -> u64 {
         match self {
-            Kind::Item | Kind::Customer => 0,
+            Kind::Item | Kind::Customer | Kind::Step => 0,
             Kind::Sale | Kind::Return => 1,
             Kind::Order { lines } => lines,
         }
@@ -81,10 +83,10 @@ pub(crate) fn customer_named(name: &str) -> &str {
 
 /// Places a customer's order. The prices are the catalogue's: none is sent.
 pub(crate) fn placing(order: &NewOrder) -> Request {
-    let (invoice, customer) = (segment(order.invoice), segment(order.customer));
-    let key = format!("order-{invoice}-{customer}-{}", order.part);
+    let key = key_of(order);
     let items = order.items.iter().map(|item| json!({"sku": item.sku, "quantity": item.quantity}));
     let body = json!({
+        "order_id": order_id(order),
         "customer_id": customer_id(order.customer),
         "items": items.collect::<Vec<_>>(),
         "shipping_address": if order.country.is_empty() { "unknown" } else { order.country },
@@ -93,6 +95,29 @@ pub(crate) fn placing(order: &NewOrder) -> Request {
     });
     let kind = Kind::Order { lines: order.lines() };
     Request { group: key.clone(), path: "/orders".to_owned(), key, body, kind }
+}
+
+/// Gives an order up, right behind its placing.
+pub(crate) fn giving_up(order: &NewOrder) -> Request {
+    let id = order_id(order);
+    let path = format!("/orders/{id}/cancellation");
+    let body = json!({"reason": "the customer wants none of it"});
+    Request { group: key_of(order), path, key: format!("cancel-{id}"), body, kind: Kind::Step }
+}
+
+/// Pays an order, sends it, delivers it, one after the other.
+pub(crate) fn fulfilling(id: &str, total_cents: i64) -> [Request; 3] {
+    let step = |what: &str, body: Value| Request {
+        group: id.to_owned(),
+        path: format!("/orders/{id}/{what}"),
+        key: format!("{what}-{id}"),
+        body,
+        kind: Kind::Step,
+    };
+    let payment =
+        json!({"payment_id": format!("pay-{id}"), "amount_cents": total_cents, "method": "card"});
+    let shipment = json!({"tracking_number": format!("DEMO-{id}"), "carrier": "Royal Mail"});
+    [step("payments", payment), step("shipment", shipment), step("delivery", json!({}))]
 }
 
 /// Sells what the line says, or takes it back.
@@ -132,10 +157,23 @@ fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// A customer's id, from the file's number: chosen here, so that an order need not wait for an
-/// answer to learn it. A UUID of version 8, whose bits are free (RFC 9562, 5.8).
+fn key_of(order: &NewOrder) -> String {
+    format!("order-{}-{}-{}", segment(order.invoice), segment(order.customer), order.part)
+}
+
+/// Chosen here, so that an order need not wait for an answer to learn it.
 fn customer_id(customer: &str) -> String {
-    let digest = Sha256::digest(format!("factline demo customer {customer}"));
+    id_of(&format!("factline demo customer {customer}"))
+}
+
+/// Chosen here, so that whatever follows need not wait for an answer to learn it.
+fn order_id(order: &NewOrder) -> String {
+    id_of(&format!("factline demo {}", key_of(order)))
+}
+
+/// A UUID of version 8, whose bits are free (RFC 9562, 5.8).
+fn id_of(name: &str) -> String {
+    let digest = Sha256::digest(name);
     let mut hex: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
     hex.replace_range(12..13, "8"); // the version
     hex.replace_range(16..17, "8"); // the variant
@@ -195,6 +233,23 @@ mod tests {
         assert_eq!(order.body["customer_id"], customer.body["customer_id"]);
         assert_eq!(order.body["items"], json!([{"sku": "A", "quantity": 3}]));
         assert_eq!(order.body["shipping_address"], "unknown");
+    }
+
+    #[test]
+    fn an_order_that_is_given_up_is_given_up_behind_its_placing() {
+        let order = NewOrder {
+            customer: "17850",
+            invoice: "536360",
+            part: 1,
+            country: "",
+            occurred_at: DateTime::UNIX_EPOCH,
+            items: Vec::new(),
+        };
+        let (placed, given_up) = (placing(&order), giving_up(&order));
+        assert_eq!(placed.group, given_up.group);
+        let id = placed.body["order_id"].as_str().unwrap();
+        assert_eq!(given_up.path, format!("/orders/{id}/cancellation"));
+        assert_eq!(given_up.kind.lines(), 0);
     }
 
     #[test]

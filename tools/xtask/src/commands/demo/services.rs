@@ -28,18 +28,25 @@ pub(crate) const SERVICES: [(&str, u16, u16); 4] = [
 
 /// Every projection that has to be there before a lag means anything: one that has not begun yet has no
 /// checkpoint, so nobody else names it.
-pub(crate) const PROJECTIONS: [&str; 11] = [
+pub(crate) const PROJECTIONS: [&str; 18] = [
     "order_fulfilment",
     "inventory_list",
     "order_list",
     "customer_list",
+    "shipment_requests",
     "live_inventory",
     "live_order",
     "live_customer",
     "inventory_stats",
     "sales_by_day",
     "sales_by_country",
+    "order_funnel",
+    "order_completed",
     "stock_watch",
+    "contacts",
+    "order_customers",
+    "order_confirmation_email",
+    "order_cancellation_email",
 ];
 
 /// How long a service may take to be ready: it waits for nothing but the stack, which is up.

@@ -41,6 +41,12 @@ pub(crate) fn of(service: &str, stack: &Addresses, webhook_url: &str) -> Vec<(St
         settings.push(("WEBHOOK__URL", webhook_url.to_owned()));
         settings.push(("WEBHOOK__SECRET", webhooks::SECRET.to_owned()));
         settings.push(("WEBHOOK__ALLOW_INSECURE", "true".to_owned()));
+        // Every alert is to come on its own: the demo counts them.
+        settings.push(("ALERTS__MOST_PER_MINUTE", "100000".to_owned()));
+        settings.push(("EMAIL__SMTP", stack.smtp.clone()));
+        settings.push(("EMAIL__SECURITY", "none".to_owned()));
+        settings.push(("EMAIL__ALLOW_INSECURE", "true".to_owned()));
+        settings.push(("EMAIL__FROM", "Factline demo <orders@shop.example>".to_owned()));
     }
     settings.into_iter().map(|(key, value)| (format!("FACTLINE__{key}"), value)).collect()
 }

@@ -48,6 +48,17 @@ pub(crate) fn orders(orders: &Orders) -> String {
     for (reason, count) in &orders.refused {
         let _string_takes_all = write!(text, "\n  {count} orders refused: {reason}");
     }
+    for (status, count) in &orders.settled {
+        let _string_takes_all = write!(text, "\n  {count} {status}");
+    }
+    let conserved = |conserved| if conserved { "conserved" } else { "NOT conserved" };
+    let _string_takes_all = write!(
+        text,
+        "\n  stock {}, money {}, {} processes open",
+        conserved(orders.stock_conserved),
+        conserved(orders.money_conserved),
+        orders.sagas_open,
+    );
     text
 }
 
@@ -144,10 +155,14 @@ mod tests {
     #[test]
     fn orders_are_told_in_a_line_and_their_refusals_below() {
         let mut placed = Orders { placed: 2, items: 3, total_cents: 1_300, ..Orders::default() };
+        placed.stock_conserved = true;
         let line = "2 orders of 0 customers: 3 items, £13.00 at the catalogue's prices";
-        assert_eq!(orders(&placed), line);
+        let end = "\n  stock conserved, money NOT conserved, 0 processes open";
+        assert_eq!(orders(&placed), format!("{line}{end}"));
         placed.refused.insert("unknown_item".to_owned(), 1);
-        assert_eq!(orders(&placed), format!("{line}\n  1 orders refused: unknown_item"));
+        placed.settled.insert("delivered".to_owned(), 2);
+        let more = "\n  1 orders refused: unknown_item\n  2 delivered";
+        assert_eq!(orders(&placed), format!("{line}{more}{end}"));
     }
 
     #[test]

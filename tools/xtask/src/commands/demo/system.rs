@@ -17,7 +17,7 @@ pub(crate) struct ReadModels {
     /// `GET /inventory/stats`.
     pub(crate) stats: Stats,
     /// Items in `GET /inventory`, page by page.
-    pub(crate) listed_items: u64,
+    pub(crate) listed: Vec<Value>,
     /// `GET /stats/sales?by=day`, the oldest first.
     pub(crate) days: Vec<Sales>,
     /// `GET /stats/sales?by=country`, the most revenue first.
@@ -81,12 +81,12 @@ pub(crate) async fn read(client: &Client, services: &Services) -> Result<ReadMod
     };
     let models = ReadModels {
         stats: parse(question(client, &format!("{stats}/inventory/stats?limit=10")).await?)?,
-        listed_items: all_pages(client, &format!("{list}/inventory")).await?.len() as u64,
+        listed: all_pages(client, &format!("{list}/inventory")).await?,
         days: by("day").await?,
         countries: by("country").await?,
     };
-    if models.listed_items != models.stats.items {
-        let (listed, counted) = (models.listed_items, models.stats.items);
+    let (listed, counted) = (models.listed.len() as u64, models.stats.items);
+    if listed != counted {
         return Err(Failure::new(format!(
             "the list has {listed} items and the statistics have {counted}"
         )));
@@ -94,12 +94,16 @@ pub(crate) async fn read(client: &Client, services: &Services) -> Result<ReadMod
     Ok(models)
 }
 
-/// Every item of a list, page by page.
-async fn all_pages(client: &Client, list: &str) -> Result<Vec<Value>, Failure> {
+/// Every item of a list, page by page; `list` may have parameters of its own.
+///
+/// # Errors
+/// It does not answer, or otherwise than it should.
+pub(crate) async fn all_pages(client: &Client, list: &str) -> Result<Vec<Value>, Failure> {
     let mut items = Vec::new();
     let mut cursor = String::new();
     loop {
-        let url = format!("{list}?limit=500{cursor}"); // the largest page
+        let and = if list.contains('?') { '&' } else { '?' };
+        let url = format!("{list}{and}limit=500{cursor}"); // the largest page
         let page: Page = parse(question(client, &url).await?)?;
         items.extend(page.items);
         match page.next_cursor {
@@ -116,7 +120,11 @@ async fn all_pages(client: &Client, list: &str) -> Result<Vec<Value>, Failure> {
 pub(crate) async fn alerts(client: &Client, services: &Services) -> Result<Alerts, Failure> {
     let url = format!("{}/alerts", services.place("alerter")?.url);
     let all = all_pages(client, &url).await?;
-    let told = |alert: &Value| alert["delivery"]["opened"].clone();
+    let told = |alert: &Value| {
+        let deliveries = alert["deliveries"].as_array().into_iter().flatten();
+        let mut opened = deliveries.filter(|one| one["kind"] == "opened");
+        opened.next().cloned().unwrap_or_default()
+    };
     let is = |alert: &Value, state: &str| told(alert)["state"] == state;
     // One that the cooldown holds back is due later than anybody waits for.
     let now = Utc::now();

@@ -34,10 +34,14 @@ impl Purchases {
 
     /// The figures, once every line is taken.
     pub(super) fn figures(&self) -> Orders {
-        let mut orders = Orders::default();
+        let mut orders =
+            Orders { stock_conserved: true, money_conserved: true, ..Orders::default() };
         let mut cents_by_customer: BTreeMap<&str, i64> = BTreeMap::new();
-        for ((customer, _), units) in &self.invoices {
-            orders.placed += units.len().div_ceil(ITEMS_OF_AN_ORDER) as u64;
+        for ((customer, invoice), units) in &self.invoices {
+            let placed = units.len().div_ceil(ITEMS_OF_AN_ORDER) as u64;
+            orders.placed += placed;
+            let becomes = if invoice.ends_with('0') { "cancelled" } else { "delivered" };
+            *orders.settled.entry(becomes.to_owned()).or_default() += placed;
             orders.items += units.len() as u64;
             let price = |sku: &String| self.first_prices.get(sku).copied().unwrap_or_default();
             let cents: i64 = units.iter().map(|(sku, units)| units * price(sku)).sum();
@@ -90,6 +94,16 @@ mod tests {
         purchases.take("17", "1", "one more", 1);
         let orders = purchases.figures();
         assert_eq!((orders.customers, orders.placed, orders.items), (1, 2, 251));
+    }
+
+    #[test]
+    fn every_order_is_delivered_but_those_whose_invoice_ends_in_0() {
+        let mut purchases = Purchases::default();
+        for invoice in ["536360", "536361", "536370 ", "10"] {
+            purchases.take("17", invoice, "A", 1);
+        }
+        let settled = [("cancelled".to_owned(), 3), ("delivered".to_owned(), 1)];
+        assert_eq!(purchases.figures().settled, settled.into());
     }
 
     #[test]

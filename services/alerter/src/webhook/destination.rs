@@ -2,14 +2,18 @@
 //! network; names are resolved here, so that what is checked is what is connected to.
 
 use std::{
+    error::Error,
+    io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     str::FromStr,
+    sync::Arc,
+    task::{Context, Poll},
 };
 
-use reqwest::{
-    Url,
-    dns::{Addrs, Name, Resolve, Resolving},
-};
+use futures::future::BoxFuture;
+use hyper_util::client::legacy::connect::dns::Name;
+use reqwest::Url;
+use tower::Service;
 
 /// Why a webhook may not point there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,9 +24,6 @@ pub enum Refused {
     /// Everybody on the way could read it.
     #[error("is http; only https is allowed unless webhook.allow_insecure is on")]
     Insecure,
-    /// The client was built without TLS.
-    #[error("is https, which this build cannot speak")]
-    NoTls,
     /// It leads inside our own network.
     #[error("leads to an internal address, which webhook.allow_insecure would allow")]
     Internal,
@@ -41,28 +42,76 @@ pub fn check(url: &str, allow_insecure: bool) -> Result<Url, Refused> {
         return Err(Refused::Internal);
     }
     match url.scheme() {
+        "https" => Ok(url),
         "http" if allow_insecure => Ok(url),
         "http" => Err(Refused::Insecure),
-        "https" => Err(Refused::NoTls), // reqwest's TLS feature is off in this workspace
         _ => Err(Refused::Malformed),
     }
 }
 
-/// Resolves names for the client and gives it no internal address. One internal address among
-/// public ones refuses the name: whoever mixes them means no good.
-#[derive(Debug, Clone, Copy)]
-pub struct PublicOnly;
+/// Where names are looked up.
+type Lookup = dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync;
 
-impl Resolve for PublicOnly {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let found: Vec<SocketAddr> = found.collect();
-            if found.iter().any(|address| is_internal(address.ip())) {
-                return Err(Refused::Internal.into());
-            }
-            Ok(Box::new(found.into_iter()) as Addrs)
-        })
+/// Resolves names for the client, and where only public receivers are allowed gives it no internal
+/// address. One internal address among public ones refuses the name: whoever mixes them means no
+/// good. The client connects to what it is given here and asks again for its next connection, so a
+/// name that changes its mind is caught then.
+#[derive(Clone)]
+pub struct Names {
+    lookup: Arc<Lookup>,
+    allowed: Allowed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Allowed {
+    Public,
+    Any,
+}
+
+impl Names {
+    /// With the system's resolver; public addresses only.
+    #[must_use]
+    pub fn public() -> Self {
+        Self { lookup: Arc::new(system), allowed: Allowed::Public }
+    }
+
+    /// With the system's resolver; for the local profile.
+    #[must_use]
+    pub fn any() -> Self {
+        Self { lookup: Arc::new(system), allowed: Allowed::Any }
+    }
+
+    async fn resolve(self, name: String) -> Result<Addresses, Box<dyn Error + Send + Sync>> {
+        let found = (self.lookup)(name).await?;
+        if self.allowed == Allowed::Public && found.iter().copied().any(is_internal) {
+            return Err(Refused::Internal.into());
+        }
+        // The port is the client's to set.
+        let found: Vec<_> = found.into_iter().map(|address| SocketAddr::new(address, 0)).collect();
+        Ok(found.into_iter())
+    }
+}
+
+fn system(name: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+    Box::pin(async move {
+        let found = tokio::net::lookup_host((name, 0)).await?;
+        Ok(found.map(|address| address.ip()).collect())
+    })
+}
+
+type Addresses = std::vec::IntoIter<SocketAddr>;
+
+impl Service<Name> for Names {
+    type Response = Addresses;
+    type Error = Box<dyn Error + Send + Sync>;
+    type Future = BoxFuture<'static, Result<Addresses, Self::Error>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        Box::pin(self.clone().resolve(name.as_str().to_owned()))
     }
 }
 
@@ -150,8 +199,50 @@ mod tests {
 
     #[tokio::test]
     async fn w09_a_name_that_leads_inside_is_not_resolved() {
-        let name = Name::from_str("localhost").unwrap();
-        assert!(PublicOnly.resolve(name).await.is_err());
+        assert!(resolved(&Names::public(), "localhost").await.is_err());
+    }
+
+    async fn resolved(names: &Names, name: &str) -> Result<Vec<SocketAddr>, String> {
+        let found = names.clone().resolve(name.to_owned()).await;
+        found.map(Iterator::collect).map_err(|error| error.to_string())
+    }
+
+    /// Answers the texts one after the other; an empty one is NXDOMAIN.
+    fn answering(answers: &[&'static str]) -> Names {
+        let left = std::sync::Mutex::new(answers.to_vec());
+        let lookup = move |_| -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+            let answer = left.lock().unwrap().remove(0);
+            Box::pin(async move {
+                if answer.is_empty() {
+                    return Err(io::Error::other("no such name"));
+                }
+                Ok(answer.split(' ').map(|address| address.parse().unwrap()).collect())
+            })
+        };
+        Names { lookup: Arc::new(lookup), allowed: Allowed::Public }
+    }
+
+    #[tokio::test]
+    async fn w09_one_internal_address_among_public_ones_refuses_the_name() {
+        let mixed = answering(&["1.1.1.1 10.0.0.1", "10.0.0.1 1.1.1.1", "1.1.1.1 1.0.0.1"]);
+        for _ in 0..2 {
+            let refused = resolved(&mixed, "mixed.example").await.unwrap_err();
+            assert_eq!(refused, Refused::Internal.to_string());
+        }
+        assert_eq!(resolved(&mixed, "mixed.example").await.unwrap().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn w09_a_name_that_turns_internal_after_its_first_answer_is_refused_then() {
+        let rebinding = answering(&["1.1.1.1", "169.254.169.254"]);
+        assert!(resolved(&rebinding, "rebinding.example").await.is_ok());
+        assert!(resolved(&rebinding, "rebinding.example").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn w09_a_name_that_does_not_exist_leads_nowhere() {
+        let unknown = answering(&[""]);
+        assert_eq!(resolved(&unknown, "nowhere.example").await.unwrap_err(), "no such name");
     }
 
     #[test]
