@@ -10,7 +10,8 @@ use service_kit::settings::{SettingsProblem, Validate, in_section, required, wit
 use crate::redis::redis_url_problem;
 
 /// What every read service has, beside what every service has. `R` is what the service calls its roles,
-/// where they are others than [`Role`]. Read as a part of what [`service_settings!`] declares.
+/// where they are others than [`Role`]. Read as a part of what
+/// [`service_settings!`](crate::service_settings) declares.
 #[derive(Debug, Clone)]
 pub struct ReadSettings<R = Role> {
     /// What this process does; at least one thing.

@@ -237,7 +237,8 @@ pub async fn find(pool: &PgPool, id: Uuid) -> Result<Option<Alert>, sqlx::Error>
     Ok(row.map(|Json(row)| row))
 }
 
-/// Marks that somebody takes care of an open alert. Who did so first stays.
+/// Marks that somebody takes care of an open alert, and withdraws what would remind of it. Who did so
+/// first stays.
 ///
 /// # Errors
 /// The database fails.
@@ -248,9 +249,16 @@ pub async fn acknowledge(
     note: Option<&str>,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "update alert_episodes
-         set acknowledged_at = now(), acknowledged_by = $2, acknowledgement_note = $3
-         where id = $1 and resolved_at is null and acknowledged_at is null",
+        "with acknowledged as (
+             update alert_episodes
+             set acknowledged_at = now(), acknowledged_by = $2, acknowledgement_note = $3
+             where id = $1 and resolved_at is null and acknowledged_at is null
+             returning id
+         )
+         update deliveries set withdrawn_at = now()
+         where episode_id in (select id from acknowledged) and kind = 'reminded'
+           and num_nonnulls(delivered_at, abandoned_at, withdrawn_at, summarised_at) = 0
+           and not receiver_may_know",
     )
     .bind(id)
     .bind(by)

@@ -223,19 +223,7 @@ async fn resolve(tx: &mut PgConnection, change: &Change, terms: &Terms) -> Resul
     .await?;
     let Some(opened_at) = opened_at else { return Ok(()) }; // somebody deleted it by hand
     let body = change.body(&terms.rule, opened_at);
-    let told: Vec<(String, bool)> = sqlx::query_as(
-        "update deliveries set withdrawn_at = case
-             when num_nonnulls(delivered_at, abandoned_at, withdrawn_at, summarised_at) = 0
-              and not receiver_may_know
-             then $2 else withdrawn_at end
-         where episode_id = $1 and kind in ('opened', 'reminded')
-         returning channel,
-                   delivered_at is not null or summarised_at is not null or receiver_may_know",
-    )
-    .bind(change.episode_id)
-    .bind(change.at)
-    .fetch_all(&mut *tx)
-    .await?;
+    let told = withdraw_untold(tx, change).await?;
     for channel in [Channel::Webhook, Channel::Email] {
         let known = is_known(&told, channel);
         let Some(known) = known else { continue }; // it was not to be told over this one
@@ -255,6 +243,27 @@ async fn resolve(tx: &mut PgConnection, change: &Change, terms: &Terms) -> Resul
         .await?;
     }
     Ok(())
+}
+
+/// Gives, for each thing that was to be told of the episode, its channel and whether its receiver may
+/// know of it.
+async fn withdraw_untold(
+    tx: &mut PgConnection,
+    change: &Change,
+) -> Result<Vec<(String, bool)>, sqlx::Error> {
+    sqlx::query_as(
+        "update deliveries set withdrawn_at = case
+             when num_nonnulls(delivered_at, abandoned_at, withdrawn_at, summarised_at) = 0
+              and not receiver_may_know
+             then $2 else withdrawn_at end
+         where episode_id = $1 and kind in ('opened', 'reminded')
+         returning channel,
+                   delivered_at is not null or summarised_at is not null or receiver_may_know",
+    )
+    .bind(change.episode_id)
+    .bind(change.at)
+    .fetch_all(tx)
+    .await
 }
 
 /// Whether what was told over a channel may have reached its receiver; `None`: there was nothing to

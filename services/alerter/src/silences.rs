@@ -11,6 +11,8 @@ use uuid::Uuid;
 
 /// Whoever wants longer wants another rule.
 const LONGEST_DAYS: i64 = 31;
+/// Nobody plans further ahead; and a date that far reads the same everywhere.
+const EARLIEST_WITHIN_DAYS: i64 = 366;
 /// A sentence or two.
 const MOST_LETTERS: usize = 500;
 
@@ -26,7 +28,7 @@ pub struct NewSilence {
     #[serde(default)]
     #[schema(example = "85123A", max_length = 200, pattern = "^[^\\u0000]*$")]
     pub subject: Option<String>,
-    /// From when on; now if absent.
+    /// From when on, within a year; now if absent.
     #[serde(default)]
     pub starts_at: Option<DateTime<Utc>>,
     /// Until when, at most 31 days later.
@@ -101,6 +103,8 @@ impl NewSilence {
             Some(("/reason", "has 1 to 500 characters, none of them NUL"))
         } else if self.ends_at <= starts_at.max(now) {
             Some(("/ends_at", "is not after the start, or over"))
+        } else if starts_at - now > TimeDelta::days(EARLIEST_WITHIN_DAYS) {
+            Some(("/starts_at", "is more than a year away"))
         } else if self.ends_at - starts_at > TimeDelta::days(LONGEST_DAYS) {
             Some(("/ends_at", "is more than 31 days after the start"))
         } else {
@@ -227,6 +231,11 @@ mod tests {
             NewSilence { ends_at: now, ..good.clone() },
             NewSilence { starts_at: Some(now + TimeDelta::hours(2)), ..good.clone() },
             NewSilence { ends_at: now + TimeDelta::days(32), ..good.clone() },
+            NewSilence {
+                starts_at: Some(now + TimeDelta::days(100_000)),
+                ends_at: now + TimeDelta::days(100_001),
+                ..good.clone()
+            },
         ];
         for bad in bad {
             assert_eq!(bad.check(now).unwrap_err().code(), "invalid_field", "{bad:?}");

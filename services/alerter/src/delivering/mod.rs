@@ -1,7 +1,7 @@
 //! Tells alerts: rows of `deliveries` flow in, signed posts or mails flow out.
 //!
 //! What may be told now is decided in one transaction, one process at a time for each channel
-//! ([`storm`] says how much of it), and only then sent, without a lock; see [`outbox`](crate::outbox).
+//! (`storm` says how much of it), and only then sent, without a lock; see [`outbox`](crate::outbox).
 //! A resolution waits until its opening has been told. What a silence matches, or an open episode
 //! inhibits, waits until that is over, and is withdrawn if it resolves before.
 

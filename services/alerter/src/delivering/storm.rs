@@ -26,10 +26,11 @@ pub(super) const TELLABLE: &str = "
       and due.delivered_at is null and due.abandoned_at is null and due.withdrawn_at is null
       and due.summarised_at is null and due.next_attempt_at <= now()
       and (due.kind <> 'resolved' or not exists (
-          select from deliveries opening
+          select from deliveries opening left join deliveries told on told.id = opening.summary_id
           where opening.episode_id = due.episode_id and opening.kind = 'opened'
-            and opening.channel = due.channel and opening.delivered_at is null
-            and opening.abandoned_at is null and opening.summarised_at is null))
+            and opening.channel = due.channel
+            and coalesce(opening.delivered_at, opening.abandoned_at,
+                         told.delivered_at, told.abandoned_at) is null))
       and not exists (
           select from silences s
           where s.ended_at is null and s.starts_at <= now() and s.ends_at > now()
@@ -177,12 +178,16 @@ impl Storm<'_> {
         .bind(now)
         .execute(&mut *tx)
         .await?;
-        sqlx::query("update deliveries set summarised_at = $2, summary_id = $3 where id = any($1)")
-            .bind(rows.iter().map(|row| row.id).collect::<Vec<_>>())
-            .bind(now)
-            .bind(id)
-            .execute(tx)
-            .await?;
+        // What resolved a moment ago is withdrawn, and only counted in the summary.
+        sqlx::query(
+            "update deliveries set summarised_at = $2, summary_id = $3
+             where id = any($1) and withdrawn_at is null",
+        )
+        .bind(rows.iter().map(|row| row.id).collect::<Vec<_>>())
+        .bind(now)
+        .bind(id)
+        .execute(tx)
+        .await?;
         counter!("factline_alerter_summarised_total", "reason" => reason.as_str())
             .increment(rows.len() as u64);
         Ok(())

@@ -40,14 +40,14 @@ impl Letter {
     pub fn message(&self, from: &Sender) -> Result<Message, String> {
         let address: Address =
             self.to_address.parse().map_err(|error| format!("the recipient's address: {error}"))?;
-        let name = escaped_line(&self.to_name);
+        let name = one_line(&self.to_name);
         let to = Mailbox::new((!name.is_empty()).then_some(name), address);
         Message::builder()
             .message_id(Some(format!("<{}@{}>", self.id, from.email.domain())))
             .date(SystemTime::from(self.at))
             .from(from.clone())
             .to(to)
-            .subject(escaped_line(&self.subject))
+            .subject(one_line(&self.subject))
             .multipart(MultiPart::alternative_plain_html(self.text.clone(), self.html.clone()))
             .map_err(|error| error.to_string())
     }
@@ -55,7 +55,7 @@ impl Letter {
 
 /// A text as one line: line ends and other control characters become blanks.
 #[must_use]
-pub fn escaped_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     line.trim().to_owned()
 }

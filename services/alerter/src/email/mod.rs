@@ -7,7 +7,7 @@ mod settings;
 mod smtp;
 
 pub use self::{
-    letter::{Letter, Sender, escaped_line},
+    letter::{Letter, Sender, one_line},
     settings::{EmailSettings, Security},
     smtp::Smtp,
 };
