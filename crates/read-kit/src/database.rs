@@ -49,7 +49,7 @@ impl Database {
         ]);
         Ok(Self {
             queries: lazy(queries, settings.max_connections),
-            projections: pool(settings, "factline-projection", PROJECTION_CONNECTIONS)?,
+            projections: lazy(options(settings, "factline-projection")?, PROJECTION_CONNECTIONS),
         })
     }
 
@@ -72,7 +72,9 @@ pub fn pool(
     name: &str,
     connections: u32,
 ) -> Result<PgPool, ServiceError> {
-    Ok(lazy(options(settings, name)?, connections))
+    // A plan made while a queue was empty would scan it for ever.
+    let options = options(settings, name)?.options([("enable_seqscan", "off")]);
+    Ok(lazy(options, connections))
 }
 
 fn options(settings: &DatabaseSettings, name: &str) -> Result<PgConnectOptions, ServiceError> {

@@ -86,16 +86,18 @@ impl Delivering {
         untried: i64,
     ) -> Result<Vec<Claimed<String>>, sqlx::Error> {
         let sql = format!(
-            "update deliveries d
-             set attempts = d.attempts + 1, last_attempt_at = now(), receiver_may_know = true,
-                 first_attempt_at = coalesce(d.first_attempt_at, now()),
-                 next_attempt_at = now() + make_interval(secs => $5)
-             from (
+            // Chosen once: as a part of the join it could be chosen anew for every row.
+            "with due as materialized (
                  select due.id, due.receiver_may_know as knew {}
                    and (due.attempts > 0 or due.id in (
                        select due.id {} and due.attempts = 0 {} limit $6))
                  {} limit $7 for update of due skip locked
-             ) due
+             )
+             update deliveries d
+             set attempts = d.attempts + 1, last_attempt_at = now(), receiver_may_know = true,
+                 first_attempt_at = coalesce(d.first_attempt_at, now()),
+                 next_attempt_at = now() + make_interval(secs => $5)
+             from due
              where d.id = due.id
              returning d.id, d.body, d.attempts, due.knew",
             storm::TELLABLE,

@@ -37,11 +37,9 @@ const EXPIRE: &str = "
         for update skip locked
     )";
 
+/// What is due is chosen once: as a part of the join it could be chosen anew for every row.
 const CLAIM: &str = "
-    update emails e
-    set attempts = e.attempts + 1, last_attempt_at = now(), receiver_may_know = true,
-        next_attempt_at = now() + make_interval(secs => $2)
-    from (
+    with due as materialized (
         select due.id, due.receiver_may_know as knew, c.name, c.email
         from emails due
         left join order_customers o on o.order_id = due.order_id
@@ -50,7 +48,11 @@ const CLAIM: &str = "
           and due.next_attempt_at <= now()
         order by due.next_attempt_at limit $1
         for update of due skip locked
-    ) due
+    )
+    update emails e
+    set attempts = e.attempts + 1, last_attempt_at = now(), receiver_may_know = true,
+        next_attempt_at = now() + make_interval(secs => $2)
+    from due
     where e.id = due.id
     returning to_jsonb(e) || jsonb_build_object('knew', due.knew, 'name', due.name,
                                                 'email', due.email)";
