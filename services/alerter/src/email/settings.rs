@@ -108,20 +108,19 @@ impl Validate for EmailSettings {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use service_kit::settings::load_service;
 
     use crate::settings::Settings;
 
     fn problems_of(given: &[(&str, &str)]) -> String {
         let good = [("SMTP", "mail.example:587"), ("FROM", "Shop <orders@shop.example>")];
-        let given = good.iter().chain(given);
-        let given =
-            given.map(|(key, value)| (format!("FACTLINE__EMAIL__{key}"), (*value).to_owned()));
-        let loaded = load_service::<Settings>(
-            include_str!("../../config.toml"),
-            None,
-            given.collect::<Vec<_>>(),
-        );
+        let given: BTreeMap<_, _> = good.into_iter().chain(given.iter().copied()).collect();
+        let given = given
+            .into_iter()
+            .map(|(key, value)| (format!("FACTLINE__EMAIL__{key}"), value.to_owned()));
+        let loaded = load_service::<Settings>(include_str!("../../config.toml"), None, given);
         loaded.err().map(|problems| problems.to_string()).unwrap_or_default()
     }
 
