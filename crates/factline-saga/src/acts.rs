@@ -8,7 +8,7 @@ use sqlx::PgPool;
 
 use crate::row::row;
 
-pub use crate::machine::Wish;
+pub use crate::wishes::Wish;
 
 impl Wish {
     /// As in the column `act`.

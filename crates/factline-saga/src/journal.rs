@@ -18,7 +18,7 @@ use sqlx::{PgConnection, PgPool, types::Json};
 use uuid::Uuid;
 
 use crate::{
-    machine::{Arrived, Changes, Instance, Status, process},
+    machine::{Arrived, Changes, Instance, NewCommand, Status, process},
     row::row,
 };
 
@@ -161,20 +161,7 @@ pub(crate) async fn write<S: Saga>(
     let moved = moved.iter().filter_map(written);
     let moved: Vec<_> = moved.map(|(instance, row)| Written { instance, row }).collect();
     write_instances(tx, S::NAME, &moved).await?;
-    if !commands.is_empty() {
-        sqlx::query(
-            "insert into saga.commands (saga, instance, step, definition, key, command,
-                                        correlation_id, causation_id)
-             select $1, r.* from jsonb_to_recordset($2) as r (
-                 instance text, step text, definition int, key uuid, command jsonb,
-                 correlation_id uuid, causation_id uuid)
-             on conflict do nothing",
-        )
-        .bind(S::NAME)
-        .bind(Json(commands))
-        .execute(&mut *tx)
-        .await?;
-    }
+    write_commands(tx, S::NAME, commands).await?;
     let (mut set, mut cleared) = (Vec::new(), Vec::new());
     for ((instance, timer), change) in timers {
         let causation_id = change.causation_id;
@@ -185,12 +172,43 @@ pub(crate) async fn write<S: Saga>(
     }
     set_timers(tx, S::NAME, &set).await?;
     clear_timers(tx, S::NAME, &cleared, ended).await?;
+    keep_waiting(tx, S::NAME, waiting).await
+}
+
+async fn write_commands(
+    tx: &mut PgConnection,
+    saga: &str,
+    commands: &[NewCommand],
+) -> Result<(), sqlx::Error> {
+    if commands.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "insert into saga.commands (saga, instance, step, definition, key, command,
+                                    correlation_id, causation_id)
+         select $1, r.* from jsonb_to_recordset($2) as r (
+             instance text, step text, definition int, key uuid, command jsonb,
+             correlation_id uuid, causation_id uuid)
+         on conflict do nothing",
+    )
+    .bind(saga)
+    .bind(Json(commands))
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+async fn keep_waiting(
+    tx: &mut PgConnection,
+    saga: &str,
+    waiting: &[Arrived],
+) -> Result<(), sqlx::Error> {
     for one in waiting {
         sqlx::query(
             "insert into saga.waiting_inputs (saga, instance, input, causation_id)
              values ($1, $2, $3, $4)",
         )
-        .bind(S::NAME)
+        .bind(saga)
         .bind(&one.instance)
         .bind(Json(&one.input))
         .bind(one.cause)

@@ -25,6 +25,7 @@ mod runtime;
 mod settings;
 #[cfg(test)]
 mod simulation;
+mod wishes;
 
 pub use executor::{Errand, Executor, Later, Verdict};
 pub use journal::{Unsupported, check_definitions};

@@ -30,11 +30,9 @@ pub(crate) fn operator_act(saga: &'static str, act: &'static str, outcome: &'sta
 /// Open instances of all processes, as the database counts them.
 #[allow(clippy::cast_precision_loss)] // far below 2^53
 pub(crate) fn open(saga: &'static str, running: i64, needs_attention: i64, stuck: i64) {
-    for (status, count) in
-        [("running", running), ("needs_attention", needs_attention), ("stuck", stuck)]
-    {
-        gauge!("factline_saga_instances", "saga" => saga, "status" => status).set(count as f64);
-    }
+    gauge!("factline_saga_running", "saga" => saga).set(running as f64);
+    gauge!("factline_saga_needs_attention", "saga" => saga).set(needs_attention as f64);
+    gauge!("factline_saga_stuck", "saga" => saga).set(stuck as f64);
 }
 
 /// So that each counter is there before its first event.

@@ -12,18 +12,23 @@ use uuid::Uuid;
 use crate::{
     acts::Act,
     journal::{self, Setback, lock, transaction},
-    machine::{Acted, Arrived, Instance, Kept, Wish, act},
+    machine::{Arrived, Instance, Kept},
     meters,
+    wishes::{Acted, Wish, act},
 };
+
+/// What is asked of an instance whose definition this build does not have is left to one that has it.
+const ASKED: &str = "
+    select id, instance from saga.operator_acts a
+    where saga = $1 and state = 'asked' and coalesce(
+        (select i.definition from saga.instances i where i.saga = a.saga and i.instance = a.instance)
+            = any ($2), true)
+    order by id";
 
 /// Carries out every act that is asked for, in order; says how many were found.
 pub(crate) async fn carry_out<S: Saga>(database: &PgPool, saga: &S) -> Result<usize, Setback> {
-    let asked: Vec<(i64, String)> = sqlx::query_as(
-        "select id, instance from saga.operator_acts where saga = $1 and state = 'asked' order by id",
-    )
-    .bind(S::NAME)
-    .fetch_all(database)
-    .await?;
+    let asked: Vec<(i64, String)> =
+        sqlx::query_as(ASKED).bind(S::NAME).bind(S::DEFINITIONS).fetch_all(database).await?;
     for (id, instance) in &asked {
         let done = transaction(database, async |tx| one(tx, saga, *id, instance).await).await?;
         if let Some(act) = done {

@@ -16,6 +16,7 @@
 pub mod steps;
 
 mod commands;
+mod lines;
 mod state;
 
 use std::time::Duration;
@@ -27,7 +28,8 @@ use factline_core::{
 use serde::{Deserialize, Serialize};
 
 pub use commands::FulfilmentCommand;
-pub use state::{Fulfilment, Line, Reservation, Stage};
+pub use lines::{Line, Reservation};
+pub use state::{Fulfilment, Refund, Stage};
 
 use crate::order::OrderEvent;
 

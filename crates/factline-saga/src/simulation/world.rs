@@ -7,7 +7,10 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::tour::{Order, Tours};
-use crate::machine::{Arrived, Changes, Instance, Kept, Status, Wish, act, process};
+use crate::{
+    machine::{Arrived, Changes, Instance, Kept, Status, process},
+    wishes::{Wish, act},
+};
 
 const STEPS: usize = 400;
 const ROUNDS: usize = 400;

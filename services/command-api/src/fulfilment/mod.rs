@@ -8,7 +8,7 @@ mod refunds;
 
 use std::{sync::Arc, time::Duration};
 
-use domain::fulfilment::OrderFulfilment;
+use domain::{fulfilment::OrderFulfilment, order::OrderEvent};
 use factline_codec::Registry;
 use factline_core::saga::Saga;
 use factline_log::LogReader;
@@ -27,6 +27,9 @@ use crate::{App, settings::Settings, told};
 const MIGRATIONS: [Migration; 2] =
     [MIGRATION, (1101, "refunds", include_str!("../../migrations/1101_refunds.sql"))];
 
+/// Of tasks, components and the consumer group.
+const NAME: &str = OrderFulfilment::NAME;
+
 /// What the projection runtime needs: its workers have connections of their own.
 const PROJECTION_CONNECTIONS: u32 = 4;
 
@@ -41,7 +44,6 @@ pub(crate) fn begin(
     runtime: &Runtime,
 ) -> Result<(), ServiceError> {
     let own = &settings.saga;
-    let name = OrderFulfilment::NAME;
     let pool = read_kit::pool(&own.database, "factline-saga", own.database.max_connections)?;
     let executor = InProcess { app, refunds: Box::new(FiledRefunds { pool: pool.clone() }) };
     let saga = OrderFulfilment { payment_timeout: Duration::from_millis(own.payment_timeout_ms) };
@@ -56,9 +58,27 @@ pub(crate) fn begin(
         settings: settings.projection.clone(),
     })
     .map_err(told)?;
-    let (commits, projecting, reacting) = (projector.commits(), projector.status(), sagas.status());
-    let component = runtime.health.component(format!("projection {name}"));
-    runtime.tasks.spawn(Phase::Watching, format!("health of projection {name}"), |stop| {
+    watch(&projector, &sagas, runtime);
+    let commits = projector.commits();
+    runtime.tasks.spawn(Phase::Working, format!("projection {NAME}"), |stop| async move {
+        projector.run(stop.cancelled()).await.map_err(ServiceError::from)
+    });
+    runtime.tasks.spawn(Phase::Working, format!("saga {NAME}"), |stop| async move {
+        sagas.run(commits, stop.cancelled()).await;
+        Ok(())
+    });
+    Ok(())
+}
+
+/// Reports to readiness what either of them says.
+fn watch(
+    projector: &Projector<OrderEvent>,
+    sagas: &SagaRuntime<OrderFulfilment, InProcess>,
+    runtime: &Runtime,
+) {
+    let (projecting, reacting) = (projector.status(), sagas.status());
+    let component = runtime.health.component(format!("projection {NAME}"));
+    runtime.tasks.spawn(Phase::Watching, format!("health of projection {NAME}"), |stop| {
         report(projecting, component, stop, |status: &Status| match status.condition {
             Condition::Running => Vec::new(),
             Condition::Degraded
@@ -67,18 +87,10 @@ pub(crate) fn begin(
             | Condition::Stopped => status.reasons.clone(),
         })
     });
-    let component = runtime.health.component(format!("saga {name}"));
-    runtime.tasks.spawn(Phase::Watching, format!("health of saga {name}"), |stop| {
+    let component = runtime.health.component(format!("saga {NAME}"));
+    runtime.tasks.spawn(Phase::Watching, format!("health of saga {NAME}"), |stop| {
         report(reacting, component, stop, Clone::clone)
     });
-    runtime.tasks.spawn(Phase::Working, format!("projection {name}"), |stop| async move {
-        projector.run(stop.cancelled()).await.map_err(ServiceError::from)
-    });
-    runtime.tasks.spawn(Phase::Working, format!("saga {name}"), |stop| async move {
-        sagas.run(commits, stop.cancelled()).await;
-        Ok(())
-    });
-    Ok(())
 }
 
 /// Creates the database or brings it up to date, and then checks as [`check`] does: a deployment begins with
