@@ -106,8 +106,10 @@ struct NewAcknowledgement {
     path = "/alerts/{id}/acknowledgement",
     params(
         ("id" = Uuid, Path, description = "the alert's id"),
-        ("X-Actor" = String, Header, description = "who does it"),
-        ("Idempotency-Key" = String, Header, description = "1 to 255 visible ASCII characters"),
+        ("X-Actor" = String, Header, description = "who does it",
+            pattern = "^[!-~]([ -~]{0,126}[!-~])?$"),
+        ("Idempotency-Key" = String, Header, description = "1 to 255 visible ASCII characters",
+            pattern = r"^[!#-\[\]-~]{1,255}$"),
     ),
     request_body = NewAcknowledgement,
     responses(
@@ -183,9 +185,10 @@ async fn list_silences(
     post,
     path = "/silences",
     params(
-        ("X-Actor" = String, Header, description = "who does it"),
+        ("X-Actor" = String, Header, description = "who does it",
+            pattern = "^[!-~]([ -~]{0,126}[!-~])?$"),
         ("Idempotency-Key" = String, Header, description = "1 to 255 visible ASCII characters; \
-            the same one makes the same silence"),
+            the same one makes the same silence", pattern = r"^[!#-\[\]-~]{1,255}$"),
     ),
     request_body = NewSilence,
     responses(
@@ -226,7 +229,8 @@ async fn create_silence(
     path = "/silences/{id}",
     params(
         ("id" = Uuid, Path, description = "the silence's id"),
-        ("X-Actor" = String, Header, description = "who does it"),
+        ("X-Actor" = String, Header, description = "who does it",
+            pattern = "^[!-~]([ -~]{0,126}[!-~])?$"),
     ),
     responses(
         (status = 200, description = "the silence, which is over", body = Silence),
