@@ -198,7 +198,7 @@ async fn list_silences(
             content_type = "application/problem+json"),
         (status = 415, description = "unsupported_media_type", body = Problem,
             content_type = "application/problem+json"),
-        (status = 422, description = "invalid_field, idempotency_key_reused", body = Problem,
+        (status = 422, description = "invalid_field, unusable_silence, idempotency_key_reused", body = Problem,
             content_type = "application/problem+json"),
         (status = 503, description = "database_unavailable; with Retry-After", body = Problem,
             content_type = "application/problem+json"),

@@ -110,7 +110,10 @@ impl NewSilence {
         } else {
             None
         };
-        wrong.map_or(Ok(()), |(pointer, detail)| Err(Problem::invalid_field(pointer, detail)))
+        let Some((pointer, detail)) = wrong else { return Ok(()) };
+        let problem =
+            Problem::unprocessable("unusable_silence", "this would silence nobody, or everybody");
+        Err(problem.error(pointer, detail))
     }
 }
 
@@ -238,7 +241,7 @@ mod tests {
             },
         ];
         for bad in bad {
-            assert_eq!(bad.check(now).unwrap_err().code(), "invalid_field", "{bad:?}");
+            assert_eq!(bad.check(now).unwrap_err().code(), "unusable_silence", "{bad:?}");
         }
     }
 }

@@ -145,6 +145,6 @@ async fn silences_are_listed_with_who_made_and_ended_them_and_why() {
         json!({"rule": "low_stock", "ends_at": in_an_hour(), "reason": ""}),
     ] {
         let (status, problem) = ask(Method::POST, silences.clone(), ADA, Some(bad)).await;
-        assert_eq!((status, problem["code"].as_str()), (422, Some("invalid_field")));
+        assert_eq!((status, problem["code"].as_str()), (422, Some("unusable_silence")));
     }
 }
