@@ -13,8 +13,9 @@ use crate::history::Told;
 const ITEMS: u64 = 24;
 /// The customers are as few.
 const CUSTOMERS: u64 = 8;
-/// Orders that callers still do something with.
-const OPEN_ORDERS: usize = 64;
+/// Orders that callers still do something with: those of about a minute, because an order's process may
+/// be that late.
+const OPEN_ORDERS: usize = 512;
 /// As fine as statistics by country need.
 const COUNTRIES: [&str; 4] = ["France", "Norway", "Japan", "Chile"];
 
@@ -107,7 +108,7 @@ pub(crate) fn next(dice: &mut Dice, known: &Known) -> Request {
             let body = json!({"quantity": units, "country": country});
             post(format!("/inventory/{item}/sales"), body)
         }
-        7..=9 => post(format!("/inventory/{item}/receipts"), json!({"quantity": units * 2})),
+        7..=9 => post(format!("/inventory/{item}/receipts"), json!({"quantity": units * 5})),
         10 | 11 => {
             let delta = i64::try_from(dice.below(9)).unwrap_or(0) - 4;
             let delta = if delta == 0 { 5 } else { delta };
@@ -125,7 +126,7 @@ pub(crate) fn next(dice: &mut Dice, known: &Known) -> Request {
             let body = json!({"name": format!("Ada {}", dice.below(1_000_000))});
             Request { method: Method::PATCH, path, body }
         }
-        14..=16 => place_order(dice),
+        14 | 15 => place_order(dice),
         _ => on_an_order(dice, known).unwrap_or_else(|| place_order(dice)),
     }
 }
@@ -140,7 +141,7 @@ fn place_order(dice: &mut Dice) -> Request {
     post("/orders".to_owned(), body)
 }
 
-/// Most of them are refused: the order may be in any state.
+/// Many of them are refused: the order may be in any state.
 fn on_an_order(dice: &mut Dice, known: &Known) -> Option<Request> {
     let (order, total) = known.any(dice)?;
     let path = |what: &str| format!("/orders/{order}/{what}");

@@ -109,7 +109,7 @@ impl Place {
             settings.push(("LOG__URL", log_as("factline_log_writer")));
             settings.push(("SAGA__DATABASE__URL", self.saga_database()));
             // An order that nobody pays must end before the run is over.
-            settings.push(("SAGA__PAYMENT_TIMEOUT_MS", "10000".to_owned()));
+            settings.push(("SAGA__PAYMENT_TIMEOUT_MS", "30000".to_owned()));
             settings.push(("SAGA__RETRY_MOST_MS", "2000".to_owned()));
         } else {
             settings.push(("DATABASE__URL", self.database(service)));
