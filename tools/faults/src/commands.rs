@@ -72,6 +72,12 @@ fn price_of(sku: &str) -> i64 {
     100 + index * 7
 }
 
+/// Of every other item there is never enough, so that levels swing around their reorder points and stock is
+/// refused to orders; of the others there is, so that orders are sent.
+fn is_scarce(sku: &str) -> bool {
+    price_of(sku) % 2 == 0
+}
+
 /// What has to be there before anything else can be asked for.
 pub(crate) fn opening() -> Vec<Request> {
     let items = (0..ITEMS).map(|index| {
@@ -108,7 +114,10 @@ pub(crate) fn next(dice: &mut Dice, known: &Known) -> Request {
             let body = json!({"quantity": units, "country": country});
             post(format!("/inventory/{item}/sales"), body)
         }
-        7..=9 => post(format!("/inventory/{item}/receipts"), json!({"quantity": units * 5})),
+        7..=9 => {
+            let quantity = units * if is_scarce(&item) { 2 } else { 5 };
+            post(format!("/inventory/{item}/receipts"), json!({"quantity": quantity}))
+        }
         10 | 11 => {
             let delta = i64::try_from(dice.below(9)).unwrap_or(0) - 4;
             let delta = if delta == 0 { 5 } else { delta };
