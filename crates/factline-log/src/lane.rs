@@ -32,7 +32,7 @@ use crate::{
     kind::Kind,
     load::{self, Loaded},
     migrate,
-    recorded::{Placed, record},
+    recorded::{Placed, record, recorded},
     snapshot::{self, Snapshot},
     stretch::Marked,
 };
@@ -332,23 +332,6 @@ impl From<sqlx::Error> for NotAppended {
     fn from(error: sqlx::Error) -> Self {
         Self::Database(error)
     }
-}
-
-/// The events of every stream that was taken, with their places.
-fn recorded<A: Aggregate>(
-    kind: &Kind<A>,
-    streams: &[StreamBatch<A>],
-    loaded: &[Loaded<A>],
-    decided: &[Decided<A>],
-    appended: &Appended,
-) -> Vec<Marked<A::Event>> {
-    let of_stream = |(index, taken): (usize, &Option<Taken>)| {
-        let Taken { positions, recorded_at } = taken.as_ref()?;
-        let (partition, recorded_at) = (streams[index].partition, *recorded_at);
-        let placed = Placed { partition, before: loaded[index].version, positions, recorded_at };
-        Some(record(&placed, kind, &streams[index].commands(), decided[index].events.clone()))
-    };
-    appended.iter().enumerate().filter_map(of_stream).flatten().collect()
 }
 
 /// Nothing was written for any of them.

@@ -7,8 +7,11 @@ use factline_core::{Aggregate, Envelope, Position, Recorded, Version};
 
 use crate::{
     Command,
-    decision::DecidedEvent,
+    append::{Appended, Taken},
+    batch::StreamBatch,
+    decision::{Decided, DecidedEvent},
     kind::Kind,
+    load::Loaded,
     stretch::{Marked, Opening},
 };
 
@@ -20,6 +23,23 @@ pub(crate) struct Placed<'a> {
     /// One for each event.
     pub positions: &'a [Position],
     pub recorded_at: DateTime<Utc>,
+}
+
+/// The events of every stream that was taken, with their places.
+pub(crate) fn recorded<A: Aggregate>(
+    kind: &Kind<A>,
+    streams: &[StreamBatch<A>],
+    loaded: &[Loaded<A>],
+    decided: &[Decided<A>],
+    appended: &Appended,
+) -> Vec<Marked<A::Event>> {
+    let of_stream = |(index, taken): (usize, &Option<Taken>)| {
+        let Taken { positions, recorded_at } = taken.as_ref()?;
+        let (partition, recorded_at) = (streams[index].partition, *recorded_at);
+        let placed = Placed { partition, before: loaded[index].version, positions, recorded_at };
+        Some(record(&placed, kind, &streams[index].commands(), decided[index].events.clone()))
+    };
+    appended.iter().enumerate().filter_map(of_stream).flatten().collect()
 }
 
 /// The events as consumers will see them, each with the command that it opens.
