@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, types::Json};
 use uuid::Uuid;
 
-use crate::row::row;
+use crate::row;
 
 /// What can be asked about a parked stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

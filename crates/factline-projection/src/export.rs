@@ -14,7 +14,7 @@ use tokio::{sync::watch, time::timeout};
 use tracing::warn;
 
 use crate::{
-    Condition, Projection, failure::class_of, row::row, settings::ms, shared::Shared, status::Cause,
+    Condition, Projection, failure::class_of, row, settings::ms, shared::Shared, status::Cause,
 };
 
 /// How many rows are sent in one transaction. Their locks keep other replicas from sending them too.

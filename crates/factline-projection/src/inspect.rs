@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::row::row;
+use crate::row;
 
 row! {
     /// A partition's checkpoint.

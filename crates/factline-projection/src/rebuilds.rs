@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::{PgPool, types::Json};
 
-use crate::row::row;
+use crate::row;
 
 /// What a rebuild begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,9 @@
 //! Rows by column name. In place of the client's own derive, which would build the client a second
 //! time, for the compiler: a minute of every first build.
 
-/// Declares a struct whose fields are the columns of a row.
+/// Declares a struct whose fields are the columns of a row; the caller's crate depends on `sqlx`.
+#[doc(hidden)] // of the runtimes that are built on this one
+#[macro_export]
 macro_rules! row {
     ($(#[$meta:meta])* $vis:vis struct $name:ident {
         $($(#[$field_meta:meta])* $field_vis:vis $field:ident: $type:ty,)*
@@ -17,4 +19,3 @@ macro_rules! row {
         }
     };
 }
-pub(crate) use row;

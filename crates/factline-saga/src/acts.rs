@@ -3,10 +3,9 @@
 //! the audit trail.
 
 use chrono::{DateTime, Utc};
+use factline_projection::row;
 use serde::Serialize;
 use sqlx::PgPool;
-
-use crate::row::row;
 
 pub use crate::wishes::Wish;
 

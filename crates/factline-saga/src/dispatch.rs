@@ -17,6 +17,7 @@ use std::{
 };
 
 use factline_core::saga::Saga;
+use factline_projection::row;
 use futures::future::join_all;
 use serde::Serialize;
 use serde_json::Value;
@@ -29,7 +30,6 @@ use crate::{
     journal::{self, Setback, lock, transaction},
     machine::{Arrived, Kept, process},
     meters,
-    row::row,
 };
 
 /// Instances of definitions that this build does not have are left to a build that has them. The rows are

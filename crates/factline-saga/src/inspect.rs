@@ -1,12 +1,11 @@
 //! Instances as an operator sees them.
 
 use chrono::{DateTime, Utc};
+use factline_projection::row;
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
-
-use crate::row::row;
 
 row! {
     /// One instance.

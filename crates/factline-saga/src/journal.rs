@@ -12,15 +12,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use factline_core::saga::Saga;
+use factline_projection::row;
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool, types::Json};
 use uuid::Uuid;
 
-use crate::{
-    machine::{Arrived, Changes, Instance, NewCommand, Status, process},
-    row::row,
-};
+use crate::machine::{Arrived, Changes, Instance, NewCommand, Status, process};
 
 /// This build cannot run instances that are in flight.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -20,7 +20,6 @@ mod machine;
 mod meters;
 mod operator;
 mod projection;
-mod row;
 mod runtime;
 mod settings;
 #[cfg(test)]
