@@ -16,6 +16,7 @@
 
 pub mod cursor;
 
+mod answers;
 mod cache;
 mod database;
 mod heartbeat;
@@ -25,6 +26,7 @@ mod reading;
 mod redis;
 mod settings;
 
+pub use answers::QueryAnswers;
 pub use cache::{Cache, Question};
 pub use database::{Database, Migration, migrate, pool};
 pub use heartbeat::follow_heartbeat;

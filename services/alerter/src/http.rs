@@ -8,7 +8,7 @@ use axum::{
 };
 use chrono::Utc;
 use http::StatusCode;
-use read_kit::{Reading, unanswered};
+use read_kit::{QueryAnswers, Reading, unanswered};
 use serde::{Deserialize, Serialize};
 use service_kit::{
     Problem, RequestContext,
@@ -55,7 +55,7 @@ pub fn routes(parts: Parts) -> Routes {
             command wrote."
     ),
     paths(list_alerts, acknowledge_alert, list_silences, create_silence, end_silence),
-    modifiers(&ServerAnswers)
+    modifiers(&QueryAnswers, &ServerAnswers)
 )]
 pub struct Api;
 
@@ -63,21 +63,13 @@ pub struct Api;
 #[utoipa::path(
     get,
     path = "/alerts",
-    params(
-        AlertQuery,
-        ("Consistency-Token" = Option<String>, Header, description = "of the caller's own commands"),
-    ),
+    params(AlertQuery, ConsistencyTokens),
     responses(
-        (status = 200, description = "a page of alerts", body = Page, headers(
-            ("Projection-Position" = String, description = "topic:partition:position, …"),
-            ("Projection-Age-Seconds" = f64, description = "age of the newest event judged"),
-        )),
-        (status = 400, description = "malformed_cursor, unknown_parameter, malformed_header, \
-            unknown_partition", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "a page of alerts", body = Page),
+        (status = 400, description = "malformed_cursor, unknown_parameter", body = Problem,
+            content_type = "application/problem+json"),
         (status = 422, description = "invalid_field", body = Problem,
             content_type = "application/problem+json"),
-        (status = 503, description = "not_yet_consistent, database_unavailable; with Retry-After",
-            body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn list_alerts(

@@ -8,7 +8,7 @@ mod shipments;
 use axum::{Router, extract::State, response::IntoResponse, routing::get};
 use factline_core::StreamId;
 use http::{HeaderName, HeaderValue, header};
-use read_kit::{Reading, unanswered};
+use read_kit::{QueryAnswers, Reading, unanswered};
 use service_kit::{
     Problem,
     extract::{ConsistencyTokens, Json, Path, Query},
@@ -63,7 +63,7 @@ pub fn routes(views: Views) -> Routes {
         shipments::list_shipments,
         crate::live::listen,
     ),
-    modifiers(&ServerAnswers)
+    modifiers(&QueryAnswers, &ServerAnswers)
 )]
 pub struct Api;
 
@@ -71,21 +71,13 @@ pub struct Api;
 #[utoipa::path(
     get,
     path = "/inventory",
-    params(
-        PageQuery,
-        ("Consistency-Token" = Option<String>, Header, description = "of the caller's own commands"),
-    ),
+    params(PageQuery, ConsistencyTokens),
     responses(
-        (status = 200, description = "a page of items", body = Page, headers(
-            ("Projection-Position" = String, description = "topic:partition:position, …"),
-            ("Projection-Age-Seconds" = f64, description = "age of the newest event shown"),
-        )),
-        (status = 400, description = "malformed_cursor, unknown_parameter, malformed_header, \
-            unknown_partition", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "a page of items", body = Page),
+        (status = 400, description = "malformed_cursor, unknown_parameter", body = Problem,
+            content_type = "application/problem+json"),
         (status = 422, description = "invalid_field", body = Problem,
             content_type = "application/problem+json"),
-        (status = 503, description = "not_yet_consistent, database_unavailable; with Retry-After",
-            body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn list_inventory(
@@ -104,22 +96,16 @@ async fn list_inventory(
     params(
         ("sku" = String, Path, description = "the item's key", min_length = 1, max_length = 128,
             pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$"),
-        ("Consistency-Token" = Option<String>, Header, description = "of the caller's own commands"),
+        ConsistencyTokens,
     ),
     responses(
         (status = 200, description = "the item", body = InventoryRow, headers(
             ("ETag" = String, description = "the item's version, for If-Match"),
-            ("Projection-Position" = String, description = "topic:partition:position, …"),
-            ("Projection-Age-Seconds" = f64, description = "age of the newest event shown"),
         )),
-        (status = 400, description = "malformed_header, unknown_partition", body = Problem,
-            content_type = "application/problem+json"),
         (status = 404, description = "unknown_item", body = Problem,
             content_type = "application/problem+json"),
         (status = 422, description = "invalid_field", body = Problem,
             content_type = "application/problem+json"),
-        (status = 503, description = "not_yet_consistent, database_unavailable; with Retry-After",
-            body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn show_item(

@@ -5,7 +5,7 @@ mod orders;
 
 use axum::{Router, extract::State, response::IntoResponse, routing::get};
 use chrono::NaiveDate;
-use read_kit::{Cache, Reading, unanswered};
+use read_kit::{Cache, QueryAnswers, Reading, unanswered};
 use serde::{Deserialize, Serialize};
 use service_kit::{
     Problem,
@@ -61,7 +61,7 @@ pub fn routes(views: Views, cache: Cache) -> Routes {
             Consistency-Token counts at least what the token's command wrote."
     ),
     paths(show_stats, list_sales, orders::show_funnel, orders::list_completed),
-    modifiers(&ServerAnswers)
+    modifiers(&QueryAnswers, &ServerAnswers)
 )]
 pub struct Api;
 
@@ -70,23 +70,15 @@ pub struct Api;
 #[utoipa::path(
     get,
     path = "/inventory/stats",
-    params(
-        StatsQuery,
-        ("Consistency-Token" = Option<String>, Header, description = "of the caller's own commands"),
-    ),
+    params(StatsQuery, ConsistencyTokens),
     responses(
-        (status = 200, description = "the figures", body = Totals, headers(
-            ("Projection-Position" = String, description = "topic:partition:position, …"),
-            ("Projection-Age-Seconds" = f64, description = "age of the newest event counted"),
-        )),
-        (status = 400, description = "unknown_parameter, malformed_header, unknown_partition",
-            body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "the figures", body = Totals),
+        (status = 400, description = "unknown_parameter", body = Problem,
+            content_type = "application/problem+json"),
         (status = 404, description = "unknown_item", body = Problem,
             content_type = "application/problem+json"),
         (status = 422, description = "invalid_field", body = Problem,
             content_type = "application/problem+json"),
-        (status = 503, description = "not_yet_consistent, database_unavailable; with Retry-After",
-            body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn show_stats(
@@ -143,21 +135,13 @@ pub enum SalesAnswer {
 #[utoipa::path(
     get,
     path = "/stats/sales",
-    params(
-        SalesQuery,
-        ("Consistency-Token" = Option<String>, Header, description = "of the caller's own commands"),
-    ),
+    params(SalesQuery, ConsistencyTokens),
     responses(
-        (status = 200, description = "the sums", body = SalesAnswer, headers(
-            ("Projection-Position" = String, description = "topic:partition:position, …"),
-            ("Projection-Age-Seconds" = f64, description = "age of the newest event counted"),
-        )),
-        (status = 400, description = "unknown_parameter, malformed_header, unknown_partition",
-            body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "the sums", body = SalesAnswer),
+        (status = 400, description = "unknown_parameter", body = Problem,
+            content_type = "application/problem+json"),
         (status = 422, description = "invalid_field, contradicting_parameters", body = Problem,
             content_type = "application/problem+json"),
-        (status = 503, description = "not_yet_consistent, database_unavailable; with Retry-After",
-            body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn list_sales(

@@ -3,6 +3,14 @@
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use factline_core::{Token, Version};
 use http::{HeaderMap, header, request::Parts};
+use utoipa::{
+    IntoParams,
+    openapi::{
+        ObjectBuilder, Required,
+        path::{Parameter, ParameterBuilder, ParameterIn},
+        schema::Type,
+    },
+};
 
 use crate::Problem;
 
@@ -73,14 +81,33 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for IfMatch {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConsistencyTokens(pub Vec<Token>);
 
+impl ConsistencyTokens {
+    /// The header's name.
+    pub const HEADER: &str = "Consistency-Token";
+}
+
+impl IntoParams for ConsistencyTokens {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let text = ObjectBuilder::new().schema_type(Type::String);
+        let parameter = ParameterBuilder::new()
+            .name(Self::HEADER)
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some("of the caller's own commands"))
+            .schema(Some(text));
+        vec![parameter.build()]
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for ConsistencyTokens {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        const NAME: &str = "consistency-token";
-        let refused = || malformed(NAME, "tokens as commands answer them, separated by commas");
+        let refused = || {
+            malformed("consistency-token", "tokens as commands answer them, separated by commas")
+        };
         let mut tokens = Vec::new();
-        for value in parts.headers.get_all(NAME) {
+        for value in parts.headers.get_all(Self::HEADER) {
             for text in value.to_str().map_err(|_| refused())?.split(',') {
                 tokens.push(text.trim().parse().map_err(|_| refused())?);
             }

@@ -44,7 +44,7 @@ impl Modify for ServerAnswers {
     fn modify(&self, openapi: &mut OpenApi) {
         let components = openapi.components.get_or_insert_default();
         for (status, codes) in ANSWERS.iter().chain(&BODY_ANSWERS) {
-            let mut response = problem(codes);
+            let mut response = problem_response(codes);
             add_retry_after(status, &mut response);
             components.responses.insert(name(status), RefOr::T(response));
         }
@@ -77,7 +77,9 @@ fn name(status: &str) -> String {
     format!("Server{status}")
 }
 
-fn problem(codes: &str) -> Response {
+/// A refusal with a [`Problem`](crate::Problem) of one of these codes.
+#[must_use]
+pub fn problem_response(codes: &str) -> Response {
     let content = Content::new(Some(Ref::from_schema_name("Problem")));
     ResponseBuilder::new().description(codes).content("application/problem+json", content).build()
 }

@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 
 use serde::Deserialize;
 
-pub use answers::ServerAnswers;
+pub use answers::{ServerAnswers, problem_response};
 pub(crate) use body::BodyFault;
 pub use docs::openapi_routes;
 pub use in_flight::InFlight;

@@ -15,21 +15,13 @@ use crate::customer_list::{self, CustomerPage, CustomerQuery, CustomerRow};
 #[utoipa::path(
     get,
     path = "/customers",
-    params(
-        CustomerQuery,
-        ("Consistency-Token" = Option<String>, Header, description = "of the caller's own commands"),
-    ),
+    params(CustomerQuery, ConsistencyTokens),
     responses(
-        (status = 200, description = "a page of customers", body = CustomerPage, headers(
-            ("Projection-Position" = String, description = "topic:partition:position, …"),
-            ("Projection-Age-Seconds" = f64, description = "age of the newest event shown"),
-        )),
-        (status = 400, description = "malformed_cursor, unknown_parameter, malformed_header, \
-            unknown_partition", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "a page of customers", body = CustomerPage),
+        (status = 400, description = "malformed_cursor, unknown_parameter", body = Problem,
+            content_type = "application/problem+json"),
         (status = 422, description = "invalid_field", body = Problem,
             content_type = "application/problem+json"),
-        (status = 503, description = "not_yet_consistent, database_unavailable; with Retry-After",
-            body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn list_customers(
@@ -47,22 +39,16 @@ pub(super) async fn list_customers(
     path = "/customers/{customer_id}",
     params(
         ("customer_id" = String, Path, format = "uuid", description = "the customer's key"),
-        ("Consistency-Token" = Option<String>, Header, description = "of the caller's own commands"),
+        ConsistencyTokens,
     ),
     responses(
         (status = 200, description = "the customer", body = CustomerRow, headers(
             ("ETag" = String, description = "the customer's version, for If-Match"),
-            ("Projection-Position" = String, description = "topic:partition:position, …"),
-            ("Projection-Age-Seconds" = f64, description = "age of the newest event shown"),
         )),
-        (status = 400, description = "malformed_header, unknown_partition", body = Problem,
-            content_type = "application/problem+json"),
         (status = 404, description = "unknown_customer", body = Problem,
             content_type = "application/problem+json"),
         (status = 422, description = "invalid_field", body = Problem,
             content_type = "application/problem+json"),
-        (status = 503, description = "not_yet_consistent, database_unavailable; with Retry-After",
-            body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn show_customer(

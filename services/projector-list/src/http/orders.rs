@@ -19,21 +19,13 @@ use crate::{
 #[utoipa::path(
     get,
     path = "/orders",
-    params(
-        OrderQuery,
-        ("Consistency-Token" = Option<String>, Header, description = "of the caller's own commands"),
-    ),
+    params(OrderQuery, ConsistencyTokens),
     responses(
-        (status = 200, description = "a page of orders", body = OrderPage, headers(
-            ("Projection-Position" = String, description = "topic:partition:position, …"),
-            ("Projection-Age-Seconds" = f64, description = "age of the newest event shown"),
-        )),
-        (status = 400, description = "malformed_cursor, unknown_parameter, malformed_header, \
-            unknown_partition", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "a page of orders", body = OrderPage),
+        (status = 400, description = "malformed_cursor, unknown_parameter", body = Problem,
+            content_type = "application/problem+json"),
         (status = 422, description = "invalid_field", body = Problem,
             content_type = "application/problem+json"),
-        (status = 503, description = "not_yet_consistent, database_unavailable; with Retry-After",
-            body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn list_orders(
@@ -51,22 +43,16 @@ pub(super) async fn list_orders(
     path = "/orders/{order_id}",
     params(
         ("order_id" = String, Path, format = "uuid", description = "the order's key"),
-        ("Consistency-Token" = Option<String>, Header, description = "of the caller's own commands"),
+        ConsistencyTokens,
     ),
     responses(
         (status = 200, description = "the order", body = Order, headers(
             ("ETag" = String, description = "the order's version, for If-Match"),
-            ("Projection-Position" = String, description = "topic:partition:position, …"),
-            ("Projection-Age-Seconds" = f64, description = "age of the newest event shown"),
         )),
-        (status = 400, description = "malformed_header, unknown_partition", body = Problem,
-            content_type = "application/problem+json"),
         (status = 404, description = "unknown_order", body = Problem,
             content_type = "application/problem+json"),
         (status = 422, description = "invalid_field", body = Problem,
             content_type = "application/problem+json"),
-        (status = 503, description = "not_yet_consistent, database_unavailable; with Retry-After",
-            body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn show_order(
@@ -89,21 +75,16 @@ pub(super) async fn show_order(
     params(
         ("customer_id" = String, Path, format = "uuid", description = "the customer's key"),
         PartQuery,
-        ("Consistency-Token" = Option<String>, Header, description = "of the caller's own commands"),
+        ConsistencyTokens,
     ),
     responses(
-        (status = 200, description = "a page of orders", body = OrderPage, headers(
-            ("Projection-Position" = String, description = "topic:partition:position, …"),
-            ("Projection-Age-Seconds" = f64, description = "age of the newest event shown"),
-        )),
-        (status = 400, description = "malformed_cursor, unknown_parameter, malformed_header, \
-            unknown_partition", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "a page of orders", body = OrderPage),
+        (status = 400, description = "malformed_cursor, unknown_parameter", body = Problem,
+            content_type = "application/problem+json"),
         (status = 404, description = "unknown_customer", body = Problem,
             content_type = "application/problem+json"),
         (status = 422, description = "invalid_field", body = Problem,
             content_type = "application/problem+json"),
-        (status = 503, description = "not_yet_consistent, database_unavailable; with Retry-After",
-            body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn list_orders_of_customer(

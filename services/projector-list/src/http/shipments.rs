@@ -13,21 +13,13 @@ use crate::shipment_requests::{self, ShipmentPage, ShipmentQuery};
 #[utoipa::path(
     get,
     path = "/shipments",
-    params(
-        ShipmentQuery,
-        ("Consistency-Token" = Option<String>, Header, description = "of the caller's own commands"),
-    ),
+    params(ShipmentQuery, ConsistencyTokens),
     responses(
-        (status = 200, description = "a page of requests", body = ShipmentPage, headers(
-            ("Projection-Position" = String, description = "topic:partition:position, …"),
-            ("Projection-Age-Seconds" = f64, description = "age of the newest event shown"),
-        )),
-        (status = 400, description = "malformed_cursor, unknown_parameter, malformed_header, \
-            unknown_partition", body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "a page of requests", body = ShipmentPage),
+        (status = 400, description = "malformed_cursor, unknown_parameter", body = Problem,
+            content_type = "application/problem+json"),
         (status = 422, description = "invalid_field", body = Problem,
             content_type = "application/problem+json"),
-        (status = 503, description = "not_yet_consistent, database_unavailable; with Retry-After",
-            body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn list_shipments(

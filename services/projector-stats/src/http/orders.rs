@@ -25,18 +25,11 @@ pub(super) struct NoQuery {}
 #[utoipa::path(
     get,
     path = "/stats/orders",
-    params(
-        ("Consistency-Token" = Option<String>, Header, description = "of the caller's own commands"),
-    ),
+    params(ConsistencyTokens),
     responses(
-        (status = 200, description = "the stages", body = Funnel, headers(
-            ("Projection-Position" = String, description = "topic:partition:position, …"),
-            ("Projection-Age-Seconds" = f64, description = "age of the newest event counted"),
-        )),
-        (status = 400, description = "unknown_parameter, malformed_header, unknown_partition",
-            body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "not_yet_consistent, database_unavailable; with Retry-After",
-            body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "the stages", body = Funnel),
+        (status = 400, description = "unknown_parameter", body = Problem,
+            content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn show_funnel(
@@ -73,21 +66,13 @@ pub struct Completed {
 #[utoipa::path(
     get,
     path = "/stats/orders/completed",
-    params(
-        CompletedQuery,
-        ("Consistency-Token" = Option<String>, Header, description = "of the caller's own commands"),
-    ),
+    params(CompletedQuery, ConsistencyTokens),
     responses(
-        (status = 200, description = "the sums", body = Completed, headers(
-            ("Projection-Position" = String, description = "topic:partition:position, …"),
-            ("Projection-Age-Seconds" = f64, description = "age of the newest event counted"),
-        )),
-        (status = 400, description = "unknown_parameter, malformed_header, unknown_partition",
-            body = Problem, content_type = "application/problem+json"),
+        (status = 200, description = "the sums", body = Completed),
+        (status = 400, description = "unknown_parameter", body = Problem,
+            content_type = "application/problem+json"),
         (status = 422, description = "invalid_field", body = Problem,
             content_type = "application/problem+json"),
-        (status = 503, description = "not_yet_consistent, database_unavailable; with Retry-After",
-            body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn list_completed(
