@@ -95,42 +95,102 @@ async fn an_order_is_confirmed_and_its_cancellation_told_by_one_mail_each_though
     assert_eq!(api.stop().await, 0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_service_that_dies_is_an_alert() {
-    const RULES: &str = r#"[
+/// An alerter that judges the rules that must be there, and one more, about these processes.
+async fn judging(system: &System, rule: &str, processes: &[(&str, &Process)]) -> Process {
+    const ALWAYS: &str = r#"
         { name = "low_stock", title = "Stock is low", source = "stock", severity = "warning",
           channels = [], cooldown_ms = 0 },
         { name = "service_silent", title = "A service is silent", source = "watch",
           severity = "critical", channels = [], cooldown_ms = 0 },
         { name = "rule_error", title = "A rule cannot be judged", source = "watch",
-          severity = "warning", channels = [], cooldown_ms = 0 },
-        { name = "dead_letters", title = "Events are parked", source = "metric",
-          metric = "factline_projection_parked_streams", labels = ["projection"], above = 0.0,
-          severity = "critical", channels = [], cooldown_ms = 0 },
-    ]"#;
-    let system = System::create("silent_service").await;
-    let api = system.start(Service::CommandApi).await;
-    let mut list = system.start(Service::List).await;
-    let services = format!("command-api={},projector-list={}", api.admin_url(), list.admin_url());
+          severity = "warning", channels = [], cooldown_ms = 0 },"#;
+    let rules = format!("[{ALWAYS} {rule}]");
+    let services = processes.iter().map(|(name, one)| format!("{name}={}", one.admin_url()));
+    let services = services.collect::<Vec<_>>().join(",");
     let settings = [
-        ("FACTLINE__RULES", RULES),
+        ("FACTLINE__RULES", &*rules),
         ("FACTLINE__WATCH__SERVICES", &*services),
         ("FACTLINE__WATCH__LOOK_EVERY_MS", "200"),
         ("FACTLINE__WATCH__ANSWER_WITHIN_MS", "200"),
     ];
-    let alerter = system.start_as(Service::Alerter, "alerter", &settings).await;
-    let until_open = async |expected: Value| {
-        eventually_ok(DEADLINE, "open alerts", async || {
-            let page = alerter.client().get("/alerts?state=open").await;
-            let items = page.body["items"].as_array().unwrap().iter();
-            let open: Value = items.map(|item| json!([item["rule"], item["subject"]])).collect();
-            if open == expected { Ok(()) } else { Err(format!("{open}")) }
+    system.start_as(Service::Alerter, "alerter", &settings).await
+}
+
+/// Waits until exactly these alerts are open: rule and subject of each.
+async fn until_open(alerter: &Process, expected: Value) {
+    eventually_ok(DEADLINE, "open alerts", async || {
+        let page = alerter.client().get("/alerts?state=open").await;
+        let items = page.body["items"].as_array().unwrap().iter();
+        let open: Value = items.map(|item| json!([item["rule"], item["subject"]])).collect();
+        if open == expected { Ok(()) } else { Err(format!("{open}")) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_dies_is_an_alert() {
+    const PARKED: &str = r#"
+        { name = "dead_letters", title = "Events are parked", source = "metric",
+          metric = "factline_projection_parked_streams", labels = ["projection"], above = 0.0,
+          severity = "critical", channels = [], cooldown_ms = 0 },"#;
+    let system = System::create("silent_service").await;
+    let api = system.start(Service::CommandApi).await;
+    let mut list = system.start(Service::List).await;
+    let processes = [("command-api", &api), ("projector-list", &list)];
+    let alerter = judging(&system, PARKED, &processes).await;
+    until_open(&alerter, json!([])).await;
+    list.kill();
+    until_open(&alerter, json!([["service_silent", "projector-list"]])).await;
+    assert_eq!(alerter.stop().await, 0);
+    assert_eq!(api.stop().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d16_a_transaction_that_is_left_open_is_an_alert_until_it_ends() {
+    const HELD: &str = r#"
+        { name = "horizon_held", title = "A transaction is left open", source = "metric",
+          metric = "factline_database_horizon_held_seconds", above = 3.0, absent = "fine",
+          severity = "warning", channels = [], cooldown_ms = 0 },"#;
+    let system = System::create("left_open").await;
+    let list = system.start(Service::List).await;
+    let alerter = judging(&system, HELD, &[("projector-list", &list)]).await;
+    until_open(&alerter, json!([])).await;
+    let pool = system.database(Service::List).pool().await;
+    let mut open = pool.begin().await.unwrap();
+    sqlx::query("create table left_open ()").execute(&mut *open).await.unwrap();
+    until_open(&alerter, json!([["horizon_held", "projector-list"]])).await;
+    open.rollback().await.unwrap();
+    until_open(&alerter, json!([])).await;
+    assert_eq!(alerter.stop().await, 0);
+    assert_eq!(list.stop().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_figure_that_a_built_in_rule_judges_is_told_by_a_service() {
+    const RULES: &str = include_str!("../../services/alerter/config.toml");
+    /// Of /readyz; and there from the first stall on.
+    const ELSEWHERE: [&str; 2] =
+        ["component_not_ready", "factline_kafka_consumer_replacements_total"];
+    let system = System::create_with("figures", &[("FACTLINE__HEARTBEAT__EVERY_MS", "1000")]).await;
+    let api = system.start_with_saga("command-api", &[]).await;
+    let list = system.start(Service::List).await;
+    let figures =
+        RULES.lines().filter_map(|line| line.strip_prefix("metric = \"")?.strip_suffix('"'));
+    let mut judged = 0;
+    for figure in figures.filter(|figure| !ELSEWHERE.contains(figure)) {
+        eventually_ok(DEADLINE, "the figure is told", async || {
+            for process in [&api, &list] {
+                let metrics = process.admin().text("/metrics").await;
+                if metrics.lines().any(|line| line.starts_with(figure)) {
+                    return Ok(());
+                }
+            }
+            Err(figure)
         })
         .await;
-    };
-    until_open(json!([])).await;
-    list.kill();
-    until_open(json!([["service_silent", "projector-list"]])).await;
-    assert_eq!(alerter.stop().await, 0);
+        judged += 1;
+    }
+    assert_eq!(judged, 6);
+    assert_eq!(list.stop().await, 0);
     assert_eq!(api.stop().await, 0);
 }

@@ -3,9 +3,10 @@
 
 use crate::support::{DEADLINE, PARTITIONS, TestLog, command, pack};
 use factline_core::{Fault, Position};
-use factline_log::{CommandFault, Lanes};
-use factline_testkit::{eventually, parcels::Parcel};
+use factline_log::{CommandFault, Horizon, Lanes};
+use factline_testkit::{eventually, eventually_ok, parcels::Parcel};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use std::time::Duration;
 
 /// A session of the test's own, which sets nothing aside for itself that the database refuses.
 async fn session(log: &TestLog) -> PgConnection {
@@ -129,4 +130,30 @@ async fn d16_a_session_that_stands_idle_in_a_transaction_hides_nothing_from_who_
     let followed = log.reader().read_after(&log.topic, &starts, 100).await.unwrap();
     assert_eq!(followed.len(), 19, "everything that was committed since");
     sqlx::raw_sql("rollback").execute(&mut idle).await.unwrap();
+}
+
+/// Looked at by a role that may not see the other session's transaction, and with the oldest snapshot held
+/// instead of an id.
+#[tokio::test(flavor = "multi_thread")]
+async fn d16_for_how_long_a_session_holds_the_horizon_back_is_measured_until_it_ends() {
+    let log = TestLog::create("horizon").await;
+    let (lanes, _parts) = log.process();
+    let mut idle = session(&log).await;
+    let begin = "begin isolation level repeatable read; select count(*) from log.events";
+    sqlx::raw_sql(begin).execute(&mut idle).await.unwrap();
+    lanes.execute(command("p", "1", pack(1))).await.unwrap(); // an id that its snapshot is older than
+    let (mut horizon, reader) = (Horizon::default(), log.reader());
+    let mut before = Duration::ZERO;
+    for _ in 0..3 {
+        before = eventually_ok(DEADLINE, "it is held for longer", async || {
+            let held = horizon.look(reader.pool()).await.unwrap();
+            if held > before { Ok(held) } else { Err(format!("{held:?}")) }
+        })
+        .await;
+    }
+    sqlx::raw_sql("rollback").execute(&mut idle).await.unwrap();
+    eventually(DEADLINE, "nothing is held any more", async || {
+        horizon.look(reader.pool()).await.unwrap() < before
+    })
+    .await;
 }

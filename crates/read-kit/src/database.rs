@@ -2,7 +2,7 @@
 
 use std::{str::FromStr, time::Duration};
 
-use factline_log::without_open_transactions;
+use factline_log::{Horizon, without_open_transactions};
 use factline_projection::MIGRATOR;
 use service_kit::{Component, Phase, Runtime, ServiceError};
 use sqlx::{
@@ -53,7 +53,8 @@ impl Database {
         })
     }
 
-    /// Reports to readiness whether the database answers.
+    /// Reports to readiness whether the database answers, and measures for how long it has not been able to
+    /// forget ([`Horizon`]).
     pub fn watch(&self, runtime: &Runtime) {
         let (pool, component) = (self.queries.clone(), runtime.health.component("database"));
         runtime
@@ -93,8 +94,9 @@ async fn watch(
     stop: CancellationToken,
 ) -> Result<(), ServiceError> {
     let mut every = tokio::time::interval(LOOK_EVERY);
+    let mut horizon = Horizon::default();
     while stop.run_until_cancelled(every.tick()).await.is_some() {
-        match sqlx::query("select 1").execute(&pool).await {
+        match horizon.look(&pool).await {
             Ok(_) => component.ready(),
             Err(error) => component.not_ready(error.to_string()),
         }

@@ -26,7 +26,9 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 use domain::{customer::Customer, inventory::Item, order::Order};
 use factline_codec::{Codec, Registry};
 use factline_core::{Aggregate, Fault, heartbeat::PARTITIONS};
-use factline_log::{InlineView, LaneParts, Lanes, LogReader, RelayCursors, ensure_topic};
+use factline_log::{
+    Horizon, InlineView, LaneParts, Lanes, LogReader, RelayCursors, classify, ensure_topic,
+};
 use factline_relay::{Relay, RelayParts, RelaySettings, RelayStatus};
 use service_kit::{Component, Phase, Program, Runtime, ServiceError};
 use tokio::sync::{Notify, watch};
@@ -177,8 +179,9 @@ fn watch_log(runtime: &Runtime, reader: LogReader, topic: String, audited: bool)
     const EVERY: Duration = Duration::from_secs(2);
     let component = runtime.health.component("log");
     runtime.tasks.spawn(Phase::Watching, "log health", |stop| async move {
+        let mut horizon = Horizon::default();
         loop {
-            match log_state(&reader, &topic, audited).await {
+            match log_state(&reader, &topic, audited, &mut horizon).await {
                 Ok(()) => component.ready(),
                 Err(fault) => component.not_ready(fault.to_string()),
             }
@@ -190,7 +193,13 @@ fn watch_log(runtime: &Runtime, reader: LogReader, topic: String, audited: bool)
     });
 }
 
-async fn log_state(reader: &LogReader, topic: &str, audited: bool) -> Result<(), Fault> {
+async fn log_state(
+    reader: &LogReader,
+    topic: &str,
+    audited: bool,
+    horizon: &mut Horizon,
+) -> Result<(), Fault> {
+    horizon.look(reader.pool()).await.map_err(|error| classify("looking at the log", error))?;
     if reader.heads(topic).await?.is_empty() {
         return Err(Fault::fatal("looking for the topic", "the log is not migrated"));
     }
