@@ -12,39 +12,20 @@ use std::{
     sync::Arc,
 };
 
-use chrono::{DateTime, Utc};
 use factline_codec::WriterSchema;
-use factline_core::{DomainEvent, Envelope, Fault, Position, Recorded};
+use factline_core::{DomainEvent, Envelope, Fault, Recorded};
 use factline_kafka::{HeaderFault, PartitionId, Record};
 
 pub(crate) use self::filing::Need;
 use crate::{
     Poisoned,
+    checkpoint::Slice,
     history::History,
     partition::{Incoming, Intake},
     reading::Reader,
     schemas::Bad,
     trust::{Mark, Turn},
 };
-
-/// How far one partition moves.
-#[derive(Debug, Clone)]
-pub(crate) struct Slice {
-    pub(crate) id: PartitionId,
-    pub(crate) epoch: u64,
-    /// The checkpoint that the transaction must find.
-    pub(crate) expected: Position,
-    /// The checkpoint that it leaves.
-    pub(crate) position: Position,
-    /// `None`: no record of Kafka was dealt with, only events of the log.
-    pub(crate) next_offset: Option<i64>,
-    /// Of the newest event.
-    pub(crate) recorded_at: Option<DateTime<Utc>>,
-    /// Of the oldest event.
-    pub(crate) oldest_recorded_at: Option<DateTime<Utc>>,
-    /// How many records of Kafka were dealt with.
-    pub(crate) records: usize,
-}
 
 /// Where an event came from, for the row that parks it.
 #[derive(Debug)]

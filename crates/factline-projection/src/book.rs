@@ -8,7 +8,10 @@ use sqlx::PgConnection;
 use tracing::warn;
 use uuid::Uuid;
 
-use crate::{batch::Slice, checkpoint, ledger};
+use crate::{
+    checkpoint::{self, Slice},
+    ledger,
+};
 
 /// See the module.
 #[derive(Debug)]

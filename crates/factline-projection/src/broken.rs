@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use crate::{
     Projection,
-    batch::{Job, Slice},
-    checkpoint,
+    batch::Job,
+    checkpoint::{self, Slice},
     transaction::Setback,
 };
 

@@ -1,10 +1,9 @@
 //! The checkpoint row of each partition: made at the first assignment, moved by compare-and-set.
 
+use chrono::{DateTime, Utc};
 use factline_core::Position;
 use factline_kafka::{AssignedPartition, PartitionId};
 use sqlx::{PgConnection, PgPool};
-
-use crate::batch::Slice;
 
 /// A partition's checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +15,25 @@ pub(crate) struct Checkpoint {
     pub(crate) partitions: i32,
     /// How many processes have ended with the batch behind it in hand.
     pub(crate) deaths: u32,
+}
+
+/// How far one partition moves by a batch.
+#[derive(Debug, Clone)]
+pub(crate) struct Slice {
+    pub(crate) id: PartitionId,
+    pub(crate) epoch: u64,
+    /// The checkpoint that the transaction must find.
+    pub(crate) expected: Position,
+    /// The checkpoint that it leaves.
+    pub(crate) position: Position,
+    /// `None`: no record of Kafka was dealt with, only events of the log.
+    pub(crate) next_offset: Option<i64>,
+    /// Of the newest event.
+    pub(crate) recorded_at: Option<DateTime<Utc>>,
+    /// Of the oldest event.
+    pub(crate) oldest_recorded_at: Option<DateTime<Utc>>,
+    /// How many records of Kafka were dealt with.
+    pub(crate) records: usize,
 }
 
 const READ: &str = "

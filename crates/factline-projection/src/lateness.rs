@@ -18,7 +18,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use crate::meters;
+use crate::meters::{self, seconds};
 
 /// Half of what a reader is promised (two seconds), at the cost of a dozen stores in memory.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -69,30 +69,5 @@ impl Lateness {
             let late = since.map_or(0.0, |since| seconds(since, now).max(0.0));
             meters::freshness(projection, id, late);
         }
-    }
-}
-
-/// From one time to a later one, in seconds; below 0 when it is not later.
-pub(crate) fn seconds(from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {
-    const PER_SECOND: f64 = 1_000_000.0;
-    let micros = (to - from).num_microseconds().unwrap_or(i64::MAX); // of 292,000 years
-    #[allow(clippy::cast_precision_loss)] // exact for 285 years
-    let micros = micros as f64;
-    micros / PER_SECOND
-}
-
-#[cfg(test)]
-mod tests {
-    use chrono::TimeZone;
-
-    use super::*;
-
-    #[test]
-    fn a_distance_in_time_is_told_in_seconds_with_its_sign() {
-        let at = |micros: i64| Utc.timestamp_micros(1_700_000_000_000_000 + micros).unwrap();
-        assert_eq!(seconds(at(0), at(2_500_000)).to_string(), "2.5");
-        assert_eq!(seconds(at(2_500_000), at(0)).to_string(), "-2.5");
-        assert_eq!(seconds(at(7), at(7)).to_string(), "0");
-        assert_eq!(seconds(at(0), at(1)).to_string(), "0.000001");
     }
 }

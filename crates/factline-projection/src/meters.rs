@@ -5,7 +5,7 @@ use factline_core::Position;
 use factline_kafka::PartitionId;
 use metrics::{counter, gauge, histogram};
 
-use crate::{lateness::seconds, transaction::Settled};
+use crate::transaction::Settled;
 
 #[allow(clippy::cast_precision_loss)] // positions stay far below 2^53
 pub(crate) fn position(projection: &'static str, id: &PartitionId, position: Position) {
@@ -143,5 +143,30 @@ pub(crate) fn announce(projection: &'static str, parked_streams: i64) {
         for outcome in ["done", "refused"] {
             operator_acts(projection, act, outcome, 0);
         }
+    }
+}
+
+/// From one time to a later one, in seconds; below 0 when it is not later.
+pub(crate) fn seconds(from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {
+    const PER_SECOND: f64 = 1_000_000.0;
+    let micros = (to - from).num_microseconds().unwrap_or(i64::MAX); // of 292,000 years
+    #[allow(clippy::cast_precision_loss)] // exact for 285 years
+    let micros = micros as f64;
+    micros / PER_SECOND
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeZone;
+
+    use super::*;
+
+    #[test]
+    fn a_distance_in_time_is_told_in_seconds_with_its_sign() {
+        let at = |micros: i64| Utc.timestamp_micros(1_700_000_000_000_000 + micros).unwrap();
+        assert_eq!(seconds(at(0), at(2_500_000)).to_string(), "2.5");
+        assert_eq!(seconds(at(2_500_000), at(0)).to_string(), "-2.5");
+        assert_eq!(seconds(at(7), at(7)).to_string(), "0");
+        assert_eq!(seconds(at(0), at(1)).to_string(), "0.000001");
     }
 }

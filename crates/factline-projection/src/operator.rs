@@ -5,7 +5,7 @@
 //! checkpoint row of the stream's partition, which a live batch moves first of all; so nothing of the
 //! partition is applied meanwhile, and a live batch that waited reads afterwards which streams are
 //! parked. A crash leaves the act asked, and the next process does it. (A stream with more than
-//! [`retry::PAGE`] parked events takes several such transactions, each of which removes what it
+//! [`stream::PAGE`] parked events takes several such transactions, each of which removes what it
 //! applied.) When an event fails again, everything is rolled back, and a second transaction records
 //! the attempt and the refusal. An act that several processes have ended with is refused.
 

@@ -5,8 +5,9 @@ use factline_codec::StoredEvent;
 use factline_core::{DomainEvent, Envelope, Fault, Position, Recorded};
 use factline_kafka::{PartitionId, Record};
 
-use super::{Job, Origin, Slice, Standstill, Unreadable};
+use super::{Job, Origin, Standstill, Unreadable};
 use crate::{
+    checkpoint::Slice,
     classify::{Place, place},
     partition::{Incoming, Intake, offset_behind},
     reading::Opened,

@@ -7,7 +7,10 @@ use factline_codec::{StoredEvent, WriterSchema};
 use factline_core::{DomainEvent, Recorded};
 use factline_kafka::{HeaderName, Record, read_envelope};
 
-use super::{Setback, retry::PAGE, stream};
+use super::{
+    Setback,
+    stream::{self, PAGE},
+};
 use crate::{
     Projection,
     acts::{Act, EventCause},

@@ -9,7 +9,7 @@ use sqlx::{PgConnection, types::Json};
 use super::{
     Pace, Setback,
     reopen::{Reopener, cause},
-    stream,
+    stream::{self, PAGE},
 };
 use crate::{
     ApplyError, Projection,
@@ -20,9 +20,6 @@ use crate::{
     ledger,
     shared::Shared,
 };
-
-/// How many events one transaction takes. A stream rarely has more; 200 of the largest are 50 MB.
-pub(super) const PAGE: i64 = 200;
 
 /// Applies the first page, and frees the stream when it was the last.
 pub(super) async fn page<P: Projection>(

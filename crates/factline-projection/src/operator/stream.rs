@@ -6,6 +6,9 @@ use sqlx::PgConnection;
 use super::Setback;
 use crate::{acts::Act, inspect::ParkedEvent};
 
+/// How many events one transaction takes. A stream rarely has more; 200 of the largest are 50 MB.
+pub(super) const PAGE: i64 = 200;
+
 /// The export holds rows while it sends them. They are waited for before the partition is held, so
 /// that a slow broker does not hold up live events.
 const LOCK_FRONT: &str = "

@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{
     ApplyError, Poisoned,
-    batch::{Job, Slice},
-    checkpoint::Checkpoint,
+    batch::Job,
+    checkpoint::{Checkpoint, Slice},
     park::{Parking, STREAM_PARKED, StreamName},
     testing::ParcelEvent,
     transaction::{Setback, Settled, Sorted, sort},

@@ -301,7 +301,7 @@ fn decode(nature: Nature) -> Result<ParcelEvent, Bad> {
 }
 
 fn spell(job: &Job<ParcelEvent>) -> String {
-    let slice = |slice: &crate::batch::Slice| {
+    let slice = |slice: &crate::checkpoint::Slice| {
         let (from, to, offset) = (slice.expected, slice.position, slice.next_offset);
         format!("{} {from}..={to} to offset {offset:?}", slice.id.partition)
     };
