@@ -62,7 +62,7 @@ pub(crate) async fn fire<S: Saga>(database: &PgPool, saga: &S) -> Result<usize, 
             instance,
             input: Kept::Timer { timer },
             cause,
-            correlation_id: Uuid::nil(), // a timer begins nothing
+            begins: None,
         });
         let changes = process(saga, &mut known, arrived);
         Ok(journal::write::<S>(tx, &known, &changes).await?)

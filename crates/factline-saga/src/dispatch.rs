@@ -156,16 +156,13 @@ impl<S: Saga, E: Executor<S::Command>> Dispatcher<S, E> {
         &self,
         ended: &[(&Claimed, Result<Verdict, Later>)],
     ) -> Result<(), sqlx::Error> {
-        let later = |(one, ended): &'_ (&'_ Claimed, Result<Verdict, Later>)| {
-            let Err(Later(_)) = ended else { return None };
-            Some(self.settings.back_off(one.attempts).as_secs_f64())
-        };
-        let rows: Vec<LaterRow<'_>> = (ended.iter())
-            .filter_map(|pair| {
-                let (one, Err(Later(detail))) = pair else { return None };
-                let (instance, step) = (one.instance.as_str(), one.step.as_str());
-                let seconds = later(pair)?;
-                Some(LaterRow { instance, step, attempts: one.attempts, seconds, detail })
+        let rows: Vec<LaterRow<'_>> = ended
+            .iter()
+            .filter_map(|(one, ended)| {
+                let Err(Later(detail)) = ended else { return None };
+                let seconds = self.settings.back_off(one.attempts).as_secs_f64();
+                let Claimed { instance, step, attempts, .. } = one;
+                Some(LaterRow { instance, step, attempts: *attempts, seconds, detail })
             })
             .collect();
         if rows.is_empty() {
@@ -208,7 +205,7 @@ impl<S: Saga, E: Executor<S::Command>> Dispatcher<S, E> {
                 instance: one.instance.clone(),
                 input: Kept::Answer { step: one.step.clone(), refused: verdict.code() },
                 cause: verdict.event_id().unwrap_or(one.causation_id),
-                correlation_id: one.correlation_id,
+                begins: None,
             }
         });
         let changes = process(&*self.saga, &mut instances, arrived);

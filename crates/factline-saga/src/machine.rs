@@ -59,7 +59,15 @@ pub(crate) struct Arrived {
     pub(crate) input: Kept,
     /// The event behind it.
     pub(crate) cause: Uuid,
-    /// Of the flow, should it begin an instance.
+    /// What it begins where there is no instance yet.
+    pub(crate) begins: Option<Beginning>,
+}
+
+/// How an instance begins.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Beginning {
+    pub(crate) state: Value,
+    /// Of the flow.
     pub(crate) correlation_id: Uuid,
 }
 
@@ -111,8 +119,8 @@ pub(crate) fn process<S: Saga>(
     let mut changes = Changes::default();
     for one in arrived {
         if !instances.contains_key(&one.instance) {
-            let Some(begun) = begin::<S>(&one) else { continue };
-            instances.insert(one.instance.clone(), begun);
+            let Some(beginning) = &one.begins else { continue };
+            instances.insert(one.instance.clone(), begin::<S>(beginning, one.cause));
         }
         if let Some(instance) = instances.get_mut(&one.instance) {
             changes.take(saga, instance, one);
@@ -121,19 +129,16 @@ pub(crate) fn process<S: Saga>(
     changes
 }
 
-fn begin<S: Saga>(one: &Arrived) -> Option<Instance> {
-    let Kept::Fact { fact } = &one.input else { return None };
-    let fact: S::Fact = serde_json::from_value(fact.clone()).ok()?; // as it was written a moment ago
-    let state = S::begin(&fact)?;
-    Some(Instance {
+fn begin<S: Saga>(beginning: &Beginning, cause: Uuid) -> Instance {
+    Instance {
         definition: S::DEFINITIONS.last().copied().unwrap_or_default(),
-        state: serde_json::to_value(state).ok()?,
+        state: beginning.state.clone(),
         status: Status::Running,
         attention: None,
         patient: false,
-        correlation_id: one.correlation_id,
-        causation_id: one.cause,
-    })
+        correlation_id: beginning.correlation_id,
+        causation_id: cause,
+    }
 }
 
 impl Changes {

@@ -93,7 +93,7 @@ async fn attempt<S: Saga>(
     instance: &mut Instance,
     wish: Wish,
 ) -> Result<Result<Acted, String>, sqlx::Error> {
-    let waiting = waiting::<S>(tx, name, instance.correlation_id).await?;
+    let waiting = waiting::<S>(tx, name).await?;
     let acted = act(saga, name, instance, waiting, wish);
     if acted.is_ok() {
         // All of them are used up; what has to wait again is written again.
@@ -109,7 +109,6 @@ async fn attempt<S: Saga>(
 async fn waiting<S: Saga>(
     tx: &mut PgConnection,
     name: &str,
-    correlation_id: Uuid,
 ) -> Result<VecDeque<Arrived>, sqlx::Error> {
     let rows: Vec<(Json<Kept>, Uuid)> = sqlx::query_as(
         "select input, causation_id from saga.waiting_inputs
@@ -121,7 +120,7 @@ async fn waiting<S: Saga>(
     .await?;
     let arrived = |(Json(input), cause)| {
         let instance = name.to_owned();
-        Arrived { instance, input, cause, correlation_id }
+        Arrived { instance, input, cause, begins: None }
     };
     Ok(rows.into_iter().map(arrived).collect())
 }

@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 
 use crate::{
     journal::{self, Setback, check_definitions},
-    machine::{Arrived, Kept},
+    machine::{Arrived, Beginning, Kept},
     meters,
 };
 
@@ -46,13 +46,15 @@ impl<S: Saga> Projection for SagaProjection<S> {
         let mut arrived = Vec::with_capacity(events.len());
         for (index, event) in events.iter().enumerate() {
             let Some(fact) = S::fact(event) else { continue };
-            let fact = serde_json::to_value(fact)
-                .map_err(|error| ApplyError::impossible(index, error.to_string()))?;
+            let unkept =
+                |error: serde_json::Error| ApplyError::impossible(index, error.to_string());
+            let state = S::begin(&fact).map(serde_json::to_value).transpose().map_err(unkept)?;
+            let correlation_id = event.envelope.correlation_id;
             arrived.push(Arrived {
                 instance: event.envelope.stream_id.to_string(),
-                input: Kept::Fact { fact },
+                input: Kept::Fact { fact: serde_json::to_value(fact).map_err(unkept)? },
                 cause: event.envelope.event_id,
-                correlation_id: event.envelope.correlation_id,
+                begins: state.map(|state| Beginning { state, correlation_id }),
             });
         }
         meters::inputs(S::NAME, "fact", arrived.len());

@@ -71,7 +71,7 @@ pub(crate) fn act<S: Saga>(
             instance: name.to_owned(),
             input: Kept::Compensate,
             cause: instance.causation_id,
-            correlation_id: instance.correlation_id,
+            begins: None,
         }),
     }
     instance.status = Status::Running;

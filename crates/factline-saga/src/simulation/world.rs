@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use factline_core::saga::Saga as _;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
-use serde_json::json;
 use uuid::Uuid;
 
-use super::tour::{Order, Tours};
+use super::tour::{News, Order, Tours};
 use crate::{
-    machine::{Arrived, Changes, Instance, Kept, Status, process},
+    machine::{Arrived, Beginning, Changes, Instance, Kept, Status, process},
     wishes::{Wish, act},
 };
 
@@ -84,10 +84,10 @@ impl World {
         let mut events = Vec::new();
         for tour in 0..TOURS {
             let stations = dice.random_range(1..=STATIONS);
-            events.push(fact(tour, &json!({"Planned": {"stations": stations}})));
+            events.push(fact(tour, &News::Planned { stations }));
         }
         for _ in 0..3 {
-            let news = if dice.random_bool(0.2) { json!("Puzzling") } else { json!("CalledOff") };
+            let news = if dice.random_bool(0.2) { News::Puzzling } else { News::CalledOff };
             let place = dice.random_range(TOURS..=events.len());
             events.insert(place, fact(dice.random_range(0..TOURS), &news));
         }
@@ -418,11 +418,14 @@ impl World {
     }
 }
 
-fn fact(tour: usize, news: &serde_json::Value) -> Arrived {
-    arrived_at(&format!("tour-{tour}"), Kept::Fact { fact: news.clone() })
+fn fact(tour: usize, news: &News) -> Arrived {
+    let state = Tours::begin(news).map(|tour| serde_json::to_value(tour).unwrap());
+    let begins = state.map(|state| Beginning { state, correlation_id: Uuid::nil() });
+    let input = Kept::Fact { fact: serde_json::to_value(news).unwrap() };
+    Arrived { begins, ..arrived_at(&format!("tour-{tour}"), input) }
 }
 
 fn arrived_at(instance: &str, input: Kept) -> Arrived {
     let instance = instance.to_owned();
-    Arrived { instance, input, cause: Uuid::nil(), correlation_id: Uuid::nil() }
+    Arrived { instance, input, cause: Uuid::nil(), begins: None }
 }
