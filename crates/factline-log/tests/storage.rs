@@ -1,6 +1,6 @@
 //! What the log's tables allow, and what may be thrown away.
 
-use crate::support::{PackAll, TestLog, command, pack};
+use crate::support::{PackAll, TestLog, command, pack, stream};
 use factline_core::{StreamId, Version};
 use factline_log::{LogReader, LogSettings, RelayCursors};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -116,6 +116,7 @@ async fn a_slow_load_is_followed_by_a_snapshot() {
     let every_load_is_slow = LogSettings { snapshot_after_load_ms: 0, ..log.settings() };
     let (lanes, _parts) = log.process_with(&every_load_is_slow);
     lanes.execute(command("p", "next", pack(2))).await.unwrap();
+    lanes.look(stream("p")).await.unwrap(); // the lane has written its snapshot
     let (version,): (i64,) = sqlx::query_as("select version from log.snapshots")
         .fetch_one(&log.pool().await)
         .await
