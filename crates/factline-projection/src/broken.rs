@@ -31,6 +31,7 @@ pub(crate) async fn outside<P: Projection>(
     job: &Job<P::Event>,
 ) -> Result<(), Setback> {
     if is_broken(NO_COMPARE_AND_SET) {
+        part_steps().await; // with the batch in hand
         expect(connection, projection.name(), &job.batch.slices).await?;
     }
     if is_broken(OFFSET_BEFORE_COMMIT) {
