@@ -62,7 +62,8 @@ pub struct ConsumerSpec {
     pub topics: Vec<Arc<str>>,
     /// How many records of one partition may wait for the runtime.
     pub backlog_records: usize,
-    /// A partition that has records and yields none for so long makes the client be rebuilt.
+    /// A partition that has records and yields none for so long makes the client be rebuilt; and so does a group
+    /// that owes an answer for so much longer than its longest rebalance (`max.poll.interval.ms`).
     pub stall_after: Duration,
     /// How long a close may take before it is given up.
     pub close_within: Duration,

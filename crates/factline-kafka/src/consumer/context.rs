@@ -49,6 +49,9 @@ pub(super) struct Context {
     epochs: Arc<AtomicU64>,
     holdings: Mutex<Holdings>,
     broken: Mutex<Option<String>>,
+    /// Since when the group owes this member an answer: it has been joined, or partitions have gone back, and
+    /// it has not said what the member is to have. Nothing at all is an answer too.
+    awaited_since: Mutex<Option<Instant>>,
     /// Brokers are known to be away: a synchronous commit would only wait for them.
     pub(super) troubled: AtomicBool,
     /// A replaced client may call back while it is taken down; it has nothing to say any more.
@@ -69,6 +72,7 @@ impl Context {
             epochs,
             holdings: Mutex::default(),
             broken: Mutex::default(),
+            awaited_since: Mutex::new(Some(Instant::now())),
             troubled: AtomicBool::new(false),
             retired: AtomicBool::new(false),
         }
@@ -83,6 +87,22 @@ impl Context {
         self.broken.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// For how long the group has not said what this member is to have.
+    pub(super) fn awaited_for(&self) -> Option<Duration> {
+        self.awaited_since().map(|since| since.elapsed())
+    }
+
+    /// Brokers are back: only now can the group answer.
+    pub(super) fn await_anew(&self) {
+        if let Some(since) = &mut *self.awaited_since() {
+            *since = Instant::now();
+        }
+    }
+
+    fn awaited_since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.awaited_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn report(&self, event: ConsumerEvent) {
         // A runtime that is gone needs no report; its Close command follows.
         drop(self.reports.send(event));
@@ -94,6 +114,7 @@ impl Context {
     }
 
     fn assign(&self, client: &BaseConsumer<Self>, list: &TopicPartitionList) {
+        *self.awaited_since() = None;
         let ids = ids_of(list);
         let starts =
             if ids.is_empty() { Ok(Vec::new()) } else { self.ask_for_starts(client, &ids) };
@@ -156,6 +177,7 @@ impl Context {
     }
 
     fn revoke(&self, client: &BaseConsumer<Self>, list: &TopicPartitionList) {
+        *self.awaited_since() = Some(Instant::now()); // the client joins anew, or is told the rest
         let ids = ids_of(list);
         let lost = client.assignment_lost();
         let progress = if ids.is_empty() { Vec::new() } else { self.take_back(&ids, lost) };

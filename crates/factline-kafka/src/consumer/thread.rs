@@ -55,6 +55,7 @@ pub(super) fn run(
 ) {
     let (room, epochs) = (Arc::new(Room::default()), Arc::new(AtomicU64::new(0)));
     let mut stalls = Stalls::default();
+    let answered_within = spec.stall_after + longest_rebalance(config);
     loop {
         let context =
             Context::new(&spec.group, reports.clone(), Arc::clone(&room), Arc::clone(&epochs));
@@ -65,7 +66,7 @@ pub(super) fn run(
                 return;
             }
         };
-        let mut poller = Poller::new(&spec, &room, client, &mut stalls);
+        let mut poller = Poller::new(&spec, &room, client, answered_within, &mut stalls);
         match poller.poll_until_told(orders) {
             Ending::Close => return poller.close(),
             Ending::Replace(why) => poller.retire(&why),
@@ -75,6 +76,12 @@ pub(super) fn run(
             return;
         }
     }
+}
+
+/// For so long a group waits for a member that does not come to join it again.
+fn longest_rebalance(config: &ClientConfig) -> Duration {
+    let millis = config.get("max.poll.interval.ms").and_then(|millis| millis.parse().ok());
+    Duration::from_millis(millis.unwrap_or(300_000)) // the client's default
 }
 
 fn connect(config: &ClientConfig, spec: &ConsumerSpec, context: Context) -> Result<Client, Fault> {
@@ -116,14 +123,23 @@ pub(super) struct Poller<'a> {
     pub(super) doubted: Option<Instant>,
     /// Where bytes may not be as they were written, and the offset that was to be read next.
     pub(super) spoiled: Vec<(PartitionId, Option<i64>)>,
+    /// A group that owes an answer for longer will not give it to this client.
+    pub(super) answered_within: Duration,
     /// Outlives the client.
     pub(super) stalls: &'a mut Stalls,
 }
 
 impl<'a> Poller<'a> {
-    fn new(spec: &'a ConsumerSpec, room: &'a Room, client: Client, stalls: &'a mut Stalls) -> Self {
+    fn new(
+        spec: &'a ConsumerSpec,
+        room: &'a Room,
+        client: Client,
+        answered_within: Duration,
+        stalls: &'a mut Stalls,
+    ) -> Self {
         let (commits, spoiled) = (Commits::default(), Vec::new());
-        Self { spec, room, client, commits, trouble: None, doubted: None, spoiled, stalls }
+        let (trouble, doubted) = (None, None);
+        Self { spec, room, client, commits, trouble, doubted, spoiled, answered_within, stalls }
     }
 
     pub(super) fn context(&self) -> &Context {
@@ -140,7 +156,7 @@ impl<'a> Poller<'a> {
             self.commit();
             self.probe();
             let broken = self.context().broken();
-            if let Some(why) = broken.or_else(|| self.stalled()) {
+            if let Some(why) = broken.or_else(|| self.unanswered()).or_else(|| self.stalled()) {
                 return Ending::Replace(why);
             }
         }

@@ -96,6 +96,7 @@ impl Poller<'_> {
             return; // other partitions' records say nothing about them
         }
         if self.trouble.take().is_some() {
+            self.context().await_anew();
             self.context().troubled.store(false, Ordering::Relaxed);
             self.context().report(ConsumerEvent::Recovered);
         }
@@ -157,6 +158,14 @@ impl Poller<'_> {
             }
         }
         (gone, true)
+    }
+
+    /// Why the client counts as lost to its group: brokers are there, and the group has not said for longer than
+    /// any rebalance takes what it is to have. Seen after a broker was killed while the client joined.
+    pub(super) fn unanswered(&self) -> Option<String> {
+        let awaited = self.context().awaited_for()?;
+        let overdue = self.trouble.is_none() && awaited >= self.answered_within;
+        overdue.then(|| format!("its group has not answered for {} s", awaited.as_secs()))
     }
 
     /// Why the client counts as stalled: a partition has records, is not paused, and yields none,
