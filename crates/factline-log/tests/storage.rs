@@ -1,8 +1,9 @@
 //! What the log's tables allow, and what may be thrown away.
 
-use crate::support::{PackAll, TestLog, command, pack, stream};
+use crate::support::{DEADLINE, PackAll, TestLog, command, pack, stream};
 use factline_core::{StreamId, Version};
 use factline_log::{LogReader, LogSettings, RelayCursors};
+use factline_testkit::eventually;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -173,7 +174,10 @@ async fn a_lease_is_held_by_one_and_free_when_its_connection_ends() {
     assert!(held.still_held().await);
     assert!(cursors.try_lease(&log.topic).await.unwrap().is_none());
     held.release().await.unwrap();
-    assert!(cursors.try_lease(&log.topic).await.unwrap().is_some());
+    eventually(DEADLINE, "the server has ended its session", async || {
+        cursors.try_lease(&log.topic).await.unwrap().is_some()
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
