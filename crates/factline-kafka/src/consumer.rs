@@ -211,9 +211,12 @@ impl Consumer {
         let (commands, orders) = mpsc::channel();
         let (reports, events) = unbounded_channel();
         let config = settings.consumer_config(&spec.group);
+        // A group waits no longer for a member that does not come to join it again.
+        let longest_rebalance = Duration::from_millis(settings.max_poll_interval_ms.into());
+        let answered_within = spec.stall_after + longest_rebalance;
         std::thread::Builder::new()
             .name(format!("kafka-{}", spec.group))
-            .spawn(move || thread::run(&config, spec, &orders, &reports))
+            .spawn(move || thread::run(&config, spec, answered_within, &orders, &reports))
             .map_err(|error| Fault::fatal("starting the consumer's thread", error))?;
         Ok(Self { commands, events })
     }

@@ -74,8 +74,8 @@ fn price_of(sku: &str) -> i64 {
 
 /// Of every other item there is never enough, so that levels swing around their reorder points and stock is
 /// refused to orders; of the others there is, so that orders are sent.
-fn is_scarce(sku: &str) -> bool {
-    price_of(sku) % 2 == 0
+const fn is_scarce(index: u64) -> bool {
+    index.is_multiple_of(2)
 }
 
 /// What has to be there before anything else can be asked for.
@@ -106,7 +106,8 @@ pub(crate) fn poisonous(sku: &str) -> Vec<Request> {
 
 /// The next operation of a caller.
 pub(crate) fn next(dice: &mut Dice, known: &Known) -> Request {
-    let item = sku(dice.below(ITEMS));
+    let index = dice.below(ITEMS);
+    let item = sku(index);
     let units = dice.between(1, 5);
     match dice.below(20) {
         0..=6 => {
@@ -115,7 +116,7 @@ pub(crate) fn next(dice: &mut Dice, known: &Known) -> Request {
             post(format!("/inventory/{item}/sales"), body)
         }
         7..=9 => {
-            let quantity = units * if is_scarce(&item) { 2 } else { 5 };
+            let quantity = units * if is_scarce(index) { 2 } else { 5 };
             post(format!("/inventory/{item}/receipts"), json!({"quantity": quantity}))
         }
         10 | 11 => {

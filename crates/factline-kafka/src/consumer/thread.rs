@@ -50,12 +50,12 @@ type Client = BaseConsumer<Context>;
 pub(super) fn run(
     config: &ClientConfig,
     spec: ConsumerSpec,
+    answered_within: Duration,
     orders: &Receiver<Command>,
     reports: &UnboundedSender<ConsumerEvent>,
 ) {
     let (room, epochs) = (Arc::new(Room::default()), Arc::new(AtomicU64::new(0)));
     let mut stalls = Stalls::default();
-    let answered_within = spec.stall_after + longest_rebalance(config);
     loop {
         let context =
             Context::new(&spec.group, reports.clone(), Arc::clone(&room), Arc::clone(&epochs));
@@ -76,12 +76,6 @@ pub(super) fn run(
             return;
         }
     }
-}
-
-/// For so long a group waits for a member that does not come to join it again.
-fn longest_rebalance(config: &ClientConfig) -> Duration {
-    let millis = config.get("max.poll.interval.ms").and_then(|millis| millis.parse().ok());
-    Duration::from_millis(millis.unwrap_or(300_000)) // the client's default
 }
 
 fn connect(config: &ClientConfig, spec: &ConsumerSpec, context: Context) -> Result<Client, Fault> {
