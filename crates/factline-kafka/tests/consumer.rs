@@ -10,17 +10,20 @@ use factline_kafka::{
     Backlog, Consumer, ConsumerEvent, ConsumerSpec, KafkaSettings, Outgoing, PartitionId, Producer,
     Progress, Record, StartAt, next_offset,
 };
+use factline_testkit::{Meters, eventually};
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer as _},
     mocking::MockCluster,
     producer::DefaultProducerContext,
+    types::{RDKafkaApiKey, RDKafkaRespErr},
 };
 use tokio::time::timeout;
 
 const TOPIC: &str = "factline.parcel.v1";
 /// Generous: the machine may be busy with other tests.
 const SOON: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 fn cluster(partitions: i32) -> (MockCluster<'static, DefaultProducerContext>, KafkaSettings) {
     let cluster = MockCluster::new(1).unwrap();
@@ -64,7 +67,10 @@ struct Member {
 
 impl Member {
     fn join(settings: &KafkaSettings, backlog_records: usize, start: StartAt) -> Self {
-        let consumer = Consumer::start(settings, spec(backlog_records)).unwrap();
+        Self::of(Consumer::start(settings, spec(backlog_records)).unwrap(), start)
+    }
+
+    fn of(consumer: Consumer, start: StartAt) -> Self {
         let (held, progress) = (BTreeMap::new(), BTreeMap::new());
         Self { consumer, start, held, records: Vec::new(), progress, revoked: 0 }
     }
@@ -73,8 +79,12 @@ impl Member {
     async fn until(&mut self, what: &str, enough: impl Fn(&Self) -> bool) {
         let handling = async {
             while !enough(self) {
-                let event = self.consumer.next().await.expect("the thread is there");
-                self.handle(event);
+                tokio::select! {
+                    event = self.consumer.next() => {
+                        self.handle(event.expect("the thread is there"));
+                    }
+                    () = tokio::time::sleep(LOOK_EVERY) => {} // `enough` may ask somebody else
+                }
             }
         };
         assert!(timeout(SOON, handling).await.is_ok(), "not in time: {what}");
@@ -189,14 +199,7 @@ async fn a_runtime_that_cannot_say_where_to_begin_is_asked_again() {
             unanswered += 1;
         }
     }
-    let mut member = Member {
-        consumer,
-        start: StartAt::Beginning,
-        held: BTreeMap::new(),
-        records: Vec::new(),
-        progress: BTreeMap::new(),
-        revoked: 0,
-    };
+    let mut member = Member::of(consumer, StartAt::Beginning);
     member.until("three records", |member| member.records.len() == 3).await;
     assert_eq!(member.records[0].offset, 0, "nothing was read before the answer");
     member.leave().await;
@@ -217,10 +220,44 @@ async fn r1_a_commit_of_an_assignment_that_ended_is_dropped() {
     commit(epoch + 1, 2);
     commit(epoch.wrapping_sub(1), 1);
     let told = settings.clone();
-    factline_testkit::eventually(SOON, "the live commit arrives", async move || {
+    eventually(SOON, "the live commit arrives", async move || {
         committed(&told, 0) == Offset::Offset(5)
     })
     .await;
     member.leave().await;
     assert_eq!(committed(&settings, 0), Offset::Offset(5));
+}
+
+/// A broker that answers each request of a kind with an error that the client gets over in silence, for as
+/// long as it is told so: another client takes over, and once the broker answers, has every record.
+async fn is_replaced_while(kind: RDKafkaApiKey, error: RDKafkaRespErr) {
+    let meters = Meters::install();
+    let (cluster, mut settings) = cluster(1);
+    settings.max_poll_interval_ms = settings.session_timeout_ms; // the shortest wait of a group
+    send(&settings, 0, 3).await;
+    cluster.request_errors(kind, &[error; 10_000]);
+    let group = format!("factline.{kind:?}"); // of its own: it tells the counter from other tests'
+    let spec =
+        ConsumerSpec { group: group.clone(), stall_after: Duration::from_secs(1), ..spec(1_000) };
+    let mut member = Member::of(Consumer::start(&settings, spec).unwrap(), StartAt::Beginning);
+    let replaced =
+        || meters.counter("factline_kafka_consumer_replacements_total", &[("group", &group)]) > 0;
+    member.until("another client takes over", |_| replaced()).await;
+    assert_eq!(member.records.len(), 0, "the fault was there");
+
+    cluster.clear_request_errors(kind);
+    member.until("three records", |member| member.records.len() == 3).await;
+    member.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_whose_group_never_says_what_it_is_to_have_is_replaced() {
+    let join_anew = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID;
+    is_replaced_while(RDKafkaApiKey::JoinGroup, join_anew).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_yields_nothing_of_what_its_partition_has_is_replaced() {
+    let ask_elsewhere = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+    is_replaced_while(RDKafkaApiKey::Fetch, ask_elsewhere).await;
 }

@@ -2,7 +2,7 @@
 //! run a history four ways, recorded histories, generated checks of schema files and of the golden
 //! data that they once wrote, and what an integration test needs of the
 //! real stack: addresses, a database and names of its own, a wait with a deadline, a connection that
-//! can be cut, a reader of server-sent events.
+//! can be cut, a reader of server-sent events, a recorder of metrics.
 //!
 //! Everything here reports a failure by panicking with a sentence that says what was expected and
 //! what was there: it runs inside tests only.
@@ -16,6 +16,7 @@ mod eventually;
 mod given;
 mod golden;
 mod history;
+mod meters;
 pub mod parcels;
 mod proxy;
 mod schema_specs;
@@ -29,6 +30,7 @@ pub use eventually::{eventually, eventually_ok};
 pub use given::{Given, Outcome, Refused};
 pub use golden::{golden_data, renew_golden_data};
 pub use history::{History, recorded};
+pub use meters::Meters;
 pub use proxy::FaultProxy;
 pub use schema_specs::{round_trips, schema_files};
 pub use server_sent::{ServerSent, ServerSentReader};

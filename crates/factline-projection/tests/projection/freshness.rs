@@ -1,26 +1,34 @@
 //! How late a projection says that it is, partition by partition.
 
-use crate::support::{Meters, PARTITIONS, Parcels, SOON, World, close, spec};
+use crate::support::{PARTITIONS, Parcels, SOON, World, close, spec};
 use chrono::{TimeDelta, Utc};
 use factline_core::partition_for;
 use factline_kafka::{Consumer, ConsumerEvent, StartAt};
 use factline_projection::FoldedView;
-use factline_testkit::{eventually, eventually_ok, parcels::packed};
+use factline_testkit::{Meters, eventually, eventually_ok, parcels::packed};
 
 const LATE: &str = "factline_projection_freshness_seconds";
 const VISIBLE: &str = "factline_projection_visible_seconds";
 
+fn lateness(meters: &Meters, world: &World, partition: i32) -> Option<f64> {
+    meters.gauge(LATE, &[("topic", &world.topic), ("partition", &partition.to_string())])
+}
+
+fn visible(meters: &Meters, world: &World, partition: i32) -> Vec<f64> {
+    meters.observations(VISIBLE, &[("topic", &world.topic), ("partition", &partition.to_string())])
+}
+
 /// Until the gauge of a partition is above a value; the new one.
 async fn above(meters: &Meters, world: &World, partition: i32, value: f64) -> f64 {
     eventually_ok(SOON, "the partition is later than that", async || {
-        let now = meters.gauge(LATE, &world.topic, partition);
+        let now = lateness(meters, world, partition);
         now.filter(|late| *late > value).ok_or(format!("{now:?}, not above {value}"))
     })
     .await
 }
 
 async fn is_zero(meters: &Meters, world: &World, partition: i32) {
-    let zero = async || meters.gauge(LATE, &world.topic, partition) == Some(0.0);
+    let zero = async || lateness(meters, world, partition) == Some(0.0);
     eventually(SOON, "the partition is not late", zero).await;
 }
 
@@ -43,15 +51,15 @@ async fn a_partition_grows_later_while_its_event_is_not_visible_and_is_not_late_
     let first = above(&meters, &world, partition, 99.0).await;
     above(&meters, &world, partition, first).await;
     let other = (partition + 1) % PARTITIONS;
-    assert_eq!(meters.gauge(LATE, &world.topic, other), Some(0.0), "nothing waits there");
+    assert_eq!(lateness(&meters, &world, other), Some(0.0), "nothing waits there");
 
     holder.rollback().await.unwrap();
     world.caught_up(&projector).await;
     is_zero(&meters, &world, partition).await;
-    let seen = meters.observations(VISIBLE, &world.topic, partition);
+    let seen = visible(&meters, &world, partition);
     assert_eq!(seen.len(), 2, "one a batch: {seen:?}");
     assert!(seen[1] >= first && seen[1] < seen[0], "from its commit to its visibility: {seen:?}");
-    assert!(meters.observations(VISIBLE, &world.topic, other).is_empty());
+    assert!(visible(&meters, &world, other).is_empty());
     projector.stop().await;
 }
 

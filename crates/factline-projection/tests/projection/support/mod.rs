@@ -5,7 +5,6 @@
 
 mod gated;
 mod letters;
-mod meters;
 mod raw;
 mod segment;
 mod switched;
@@ -39,7 +38,6 @@ use uuid::Uuid;
 
 pub use gated::Gated;
 pub use letters::{Letter, close, read_topic, rewind, spec};
-pub use meters::Meters;
 pub use raw::{Raw, take_any_timestamp};
 pub use segment::Segment;
 pub use switched::{BLOCKS, PASSES, REFUSES, Switched, create_order_table};
