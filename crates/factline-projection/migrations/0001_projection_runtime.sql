@@ -36,6 +36,11 @@ create table projection.processed_events (
     primary key (event_id, projection)
 );
 
+-- Ids below this one are not kept there: such an event counts as one that has had its effect. One row.
+create table projection.forgotten (below uuid not null);
+create unique index forgotten_is_one_row on projection.forgotten ((true));
+insert into projection.forgotten values ('00000000-0000-0000-0000-000000000000');
+
 -- Streams that stand still because one of their events could not be applied.
 create table projection.parked_streams (
     projection     text        not null,

@@ -18,12 +18,12 @@ const KNOWN: &str = "
     where projection = $1 and event_id = any($2)";
 
 /// A parked event is known by its row: it has had no effect yet, but it is no fork either. Nor is one
-/// that an operator has left out.
+/// that an operator has left out, or that is so old that its id is not kept.
 const UNKNOWN_REPEAT: &str = "
     select r.topic, r.partition, r.position
     from unnest($2::uuid[], $3::text[], $4::int[], $5::bigint[])
         r (event_id, topic, partition, position)
-    where not exists (
+    where r.event_id >= (select below from projection.forgotten) and not exists (
         select from projection.processed_events p
         where p.projection = $1 and p.event_id = r.event_id
     ) and not exists (

@@ -27,6 +27,7 @@ mod desk;
 mod export;
 mod failure;
 mod fold;
+mod forgetting;
 mod gate;
 mod history;
 mod inline;

@@ -25,6 +25,7 @@ use crate::{
     coordinator::{Coordinator, Ended},
     export::Export,
     failure::Class,
+    forgetting,
     history::{History, topic::TopicHistory},
     lateness::Lateness,
     meters,
@@ -159,6 +160,7 @@ impl<E: DomainEvent> Projector<E> {
         tasks.spawn(export.run(stopped.clone()));
         tasks.spawn(Operator::new(Arc::clone(&self.shared)).run(stopped.clone()));
         tasks.spawn(Rebuilder::new(Arc::clone(&self.shared)).run(stopped.clone()));
+        tasks.spawn(forgetting::run(Arc::clone(&self.shared), stopped.clone()));
         let shared = Arc::clone(&self.shared);
         tasks.spawn(async move { shared.lateness.tell(shared.name(), stopped).await });
 

@@ -52,6 +52,9 @@ pub struct ProjectionSettings {
     /// How often parked records are looked for that are not on the dead-letter topic yet; newly
     /// parked ones go at once.
     pub export_every_ms: u64,
+    /// How long ids of processed events are kept, counted from when an event was made. For so long a repeat
+    /// is told from another event at its position; `factline verify` compares effects from there on.
+    pub processed_events_kept_ms: u64,
     /// How long stopping may take before the Kafka client is abandoned.
     pub close_within_ms: u64,
 }
@@ -89,7 +92,8 @@ impl Default for ProjectionSettings {
             transaction_idle_ms: 10_000, // the Kafka session's length: both give up together
             stall_after_ms: 30_000,
             export_every_ms: 2_000,
-            close_within_ms: 8_000, // of the 20 s that a service has to stop
+            processed_events_kept_ms: 2_592_000_000, // 30 days: four times what the topics keep
+            close_within_ms: 8_000,                  // of the 20 s that a service has to stop
         }
     }
 }
@@ -119,6 +123,7 @@ impl ProjectionSettings {
         refuse(self.transaction_idle_ms < 100, "transaction_idle_ms is below 100");
         refuse(self.stall_after_ms < 1_000, "stall_after_ms is below 1000");
         refuse(self.export_every_ms < 10, "export_every_ms is below 10");
+        refuse(self.processed_events_kept_ms < 1_000, "processed_events_kept_ms is below 1000");
         refuse(self.close_within_ms < 100, "close_within_ms is below 100");
         problems
     }

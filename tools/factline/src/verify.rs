@@ -3,7 +3,7 @@
 //! For every partition: the store has positions 1 to the head without a hole; the topic's first
 //! occurrence of each position comes in order and is the same event, word by word; the relay's cursor
 //! is where the topic ends; each projection has had the
-//! effect of exactly the events up to its checkpoint, or has parked them. It waits a moment for
+//! effect of exactly the events up to its checkpoint, or has parked them, as far back as it keeps their ids. It waits a moment for
 //! what is on its way; events that come meanwhile disturb nothing, because each place is read no
 //! later than the one that it is compared with.
 
@@ -11,9 +11,9 @@ mod projection;
 mod store;
 mod topic;
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -67,6 +67,8 @@ struct ProjectionVerdict {
     parked: usize,
     /// Events that an operator has left out.
     left_out: i64,
+    /// Events made before are not compared: their ids are not kept any more.
+    compared_since: Option<DateTime<Utc>>,
 }
 
 /// Compares and shows; whether everything is equal.
@@ -157,6 +159,7 @@ impl From<&Seen> for ProjectionVerdict {
             processed: seen.processed.len(),
             parked: seen.parked.len(),
             left_out: seen.left_out.iter().map(|(_, was, after)| after - was).sum(),
+            compared_since: seen.compared_since(),
         }
     }
 }
@@ -169,11 +172,20 @@ fn show(verdict: &Verdict) {
         );
     }
     for one in &verdict.projections {
-        let ProjectionVerdict { service, projection, processed, parked, left_out } = one;
-        let left_out = if *left_out > 0 { format!(", {left_out} left out") } else { String::new() };
-        println!(
-            "{projection} ({service}): {processed} events processed, {parked} parked{left_out}"
-        );
+        let ProjectionVerdict { service, projection, processed, parked, .. } = one;
+        let mut line =
+            format!("{projection} ({service}): {processed} events processed, {parked} parked");
+        if one.left_out > 0 {
+            let _ = write!(line, ", {} left out", one.left_out);
+        }
+        if let Some(since) = one.compared_since {
+            let _ = write!(
+                line,
+                ", of those made since {}",
+                since.to_rfc3339_opts(SecondsFormat::Secs, true)
+            );
+        }
+        println!("{line}");
     }
     verdict.differences.iter().for_each(|difference| println!("differs: {difference}"));
     println!("{}", if verdict.equal { "equal" } else { "not equal" });

@@ -4,6 +4,7 @@
 
 mod corrupt;
 mod following;
+mod forgetting;
 mod freshness;
 mod holes;
 mod operator;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use factline_projection::inspect;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -20,6 +21,8 @@ pub(super) struct Seen {
     pub(super) positions: BTreeMap<i32, i64>,
     /// Sorted. Memory: 16 bytes an event.
     pub(super) processed: Vec<Uuid>,
+    /// Ids below it are not kept: of these events nobody knows any more that they had their effect.
+    pub(super) forgotten_below: Uuid,
     pub(super) parked: BTreeSet<Uuid>,
     /// Left out by an operator: partition, and the positions before the first and of the last one.
     pub(super) left_out: Vec<(i32, i64, i64)>,
@@ -68,11 +71,15 @@ pub(super) async fn is_behind(projector: &Projector, heads: &[Topic]) -> bool {
 
 impl Seen {
     async fn read_effects(&mut self, tx: &mut PgConnection) -> Result<(), Failure> {
+        self.forgotten_below = sqlx::query_scalar("select below from projection.forgotten")
+            .fetch_one(&mut *tx)
+            .await?;
         self.processed = sqlx::query_scalar(
-            "select event_id from projection.processed_events where projection = $1
-             order by event_id",
+            "select event_id from projection.processed_events
+             where projection = $1 and event_id >= $2 order by event_id",
         )
         .bind(&self.projection)
+        .bind(self.forgotten_below)
         .fetch_all(&mut *tx)
         .await?;
         let parked: Vec<Uuid> = sqlx::query_scalar(
@@ -92,6 +99,12 @@ impl Seen {
         .fetch_all(tx)
         .await?;
         Ok(())
+    }
+
+    /// Since when events were made that are compared; `None`: all of them are.
+    pub(super) fn compared_since(&self) -> Option<DateTime<Utc>> {
+        let millis = i64::try_from(self.forgotten_below.as_u128() >> 80).ok()?;
+        (millis > 0).then(|| DateTime::from_timestamp_millis(millis)).flatten()
     }
 
     fn is_left_out(&self, partition: i32, position: i64) -> bool {
@@ -121,6 +134,9 @@ impl Seen {
                     ));
                     break;
                 };
+                if event.id < self.forgotten_below {
+                    continue;
+                }
                 let processed = self.processed.binary_search(&event.id).is_ok();
                 let parked = self.parked.contains(&event.id);
                 accounted += usize::from(processed);
@@ -191,6 +207,22 @@ mod tests {
         assert!(differences(&begun).is_empty());
         let other = Seen { left_out: vec![(1, 1, 2)], ..seen(3, &[1, 3], &[]) };
         assert_eq!(differences(&other), ["parcels: 1 events up to its checkpoint had no effect"]);
+    }
+
+    #[test]
+    fn what_is_older_than_its_id_is_kept_is_not_asked_for_and_what_is_younger_is() {
+        let forgot =
+            |processed| Seen { forgotten_below: Uuid::from_u128(2), ..seen(3, processed, &[]) };
+        assert!(differences(&forgot(&[2, 3])).is_empty());
+        assert_eq!(
+            differences(&forgot(&[3])),
+            ["parcels: 1 events up to its checkpoint had no effect"]
+        );
+        assert_eq!(seen(3, &[1], &[]).compared_since(), None, "everything is compared");
+        let moment =
+            Seen { forgotten_below: Uuid::from_u128(1_796_000_000_123 << 80), ..Seen::default() };
+        let since = moment.compared_since().map(|since| since.timestamp_millis());
+        assert_eq!(since, Some(1_796_000_000_123));
     }
 
     #[test]
