@@ -6,13 +6,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on has to end
 
 mod client;
-mod letters;
 mod operator;
 mod process;
 mod system;
+mod topics;
 
 pub use client::{Answer, Client};
-pub use letters::{Letter, dead_letters};
 pub use operator::{Operator, Report};
 pub use process::Process;
 pub use system::{Service, System};
+pub use topics::{TopicRecord, dead_letters, topic_records};

@@ -14,6 +14,7 @@ create table saga.instances (
     attention_told boolean     not null default false,
     patient        boolean     not null,             -- waits for somebody outside, however long
     correlation_id uuid        not null,             -- of the flow that began it
+    traceparent    text,                             -- of the event that began it
     causation_id   uuid        not null,             -- the event behind its last input
     begun_at       timestamptz not null default now(),
     moved_at       timestamptz not null default now(),
@@ -33,6 +34,7 @@ create table saga.commands (
     key             uuid        not null,            -- by which whoever carries it out knows a repeat
     command         jsonb       not null,
     correlation_id  uuid        not null,
+    traceparent     text,
     causation_id    uuid        not null,
     state           text        not null default 'due'
                                 check (state in ('due', 'accepted', 'refused', 'skipped')),

@@ -43,7 +43,8 @@ const CLAIM: &str = "
         where saga = $1 and state = 'due' and next_attempt_at <= now() and definition = any ($4)
         order by next_attempt_at limit $2
         for update skip locked))
-    returning c.instance, c.step, c.key, c.command, c.correlation_id, c.causation_id, c.attempts";
+    returning c.instance, c.step, c.key, c.command, c.correlation_id, c.traceparent,
+              c.causation_id, c.attempts";
 
 /// Only the newest attempt's answer counts. The instances ($3) lead to the rows; `state` would lead to all
 /// that is due.
@@ -72,6 +73,7 @@ row! {
         key: Uuid,
         command: Value,
         correlation_id: Uuid,
+        traceparent: Option<String>,
         causation_id: Uuid,
         attempts: i32,
     }
@@ -144,6 +146,7 @@ impl<S: Saga, E: Executor<S::Command>> Dispatcher<S, E> {
             command,
             key: one.key,
             correlation_id: one.correlation_id,
+            traceparent: one.traceparent.clone(),
             causation_id: one.causation_id,
             actor: format!("saga:{}", S::NAME),
             decide_by,

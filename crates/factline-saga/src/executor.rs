@@ -14,6 +14,8 @@ pub struct Errand<C> {
     pub key: Uuid,
     /// The flow that it belongs to.
     pub correlation_id: Uuid,
+    /// W3C trace context of the event that began the instance: what is caused belongs to its trace.
+    pub traceparent: Option<String>,
     /// The event that it follows from.
     pub causation_id: Uuid,
     /// Who asks: `saga:<name>`.

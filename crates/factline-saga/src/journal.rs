@@ -88,6 +88,7 @@ row! {
         attention: Option<String>,
         patient: bool,
         correlation_id: Uuid,
+        traceparent: Option<String>,
         causation_id: Uuid,
     }
 }
@@ -99,7 +100,8 @@ pub(crate) async fn lock<S: Saga>(
 ) -> Result<BTreeMap<String, Instance>, Setback> {
     let names: Vec<&str> = names.iter().copied().collect();
     let rows: Vec<InstanceRow> = sqlx::query_as(
-        "select instance, definition, state, status, attention, patient, correlation_id, causation_id
+        "select instance, definition, state, status, attention, patient, correlation_id, traceparent,
+                causation_id
          from saga.instances where saga = $1 and instance = any ($2) order by instance for update",
     )
     .bind(S::NAME)
@@ -135,6 +137,7 @@ impl InstanceRow {
             attention: self.attention,
             patient: self.patient,
             correlation_id: self.correlation_id,
+            traceparent: self.traceparent,
             causation_id: self.causation_id,
         };
         (self.instance, instance)
@@ -183,10 +186,10 @@ async fn write_commands(
     }
     sqlx::query(
         "insert into saga.commands (saga, instance, step, definition, key, command,
-                                    correlation_id, causation_id)
+                                    correlation_id, traceparent, causation_id)
          select $1, r.* from jsonb_to_recordset($2) as r (
              instance text, step text, definition int, key uuid, command jsonb,
-             correlation_id uuid, causation_id uuid)
+             correlation_id uuid, traceparent text, causation_id uuid)
          on conflict do nothing",
     )
     .bind(saga)
@@ -226,11 +229,11 @@ async fn write_instances(
     }
     sqlx::query(
         "insert into saga.instances as i (saga, instance, definition, state, status, attention, patient,
-                                          correlation_id, causation_id, ended_at)
+                                          correlation_id, traceparent, causation_id, ended_at)
          select $1, r.*, case when r.status in ('completed', 'compensated') then now() end
          from jsonb_to_recordset($2) as r (
              instance text, definition int, state jsonb, status text, attention text, patient boolean,
-             correlation_id uuid, causation_id uuid)
+             correlation_id uuid, traceparent text, causation_id uuid)
          on conflict (saga, instance) do update set
              state = excluded.state, status = excluded.status, attention = excluded.attention,
              attention_told = i.attention_told and i.attention is not distinct from excluded.attention,

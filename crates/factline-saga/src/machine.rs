@@ -38,6 +38,7 @@ pub(crate) struct Instance {
     pub(crate) attention: Option<String>,
     pub(crate) patient: bool,
     pub(crate) correlation_id: Uuid,
+    pub(crate) traceparent: Option<String>,
     /// The event behind the last input.
     pub(crate) causation_id: Uuid,
 }
@@ -69,6 +70,8 @@ pub(crate) struct Beginning {
     pub(crate) state: Value,
     /// Of the flow.
     pub(crate) correlation_id: Uuid,
+    /// Of the event: the trace goes on in every command.
+    pub(crate) traceparent: Option<String>,
 }
 
 /// A command that is to be carried out.
@@ -80,6 +83,7 @@ pub(crate) struct NewCommand {
     pub(crate) key: Uuid,
     pub(crate) command: Value,
     pub(crate) correlation_id: Uuid,
+    pub(crate) traceparent: Option<String>,
     pub(crate) causation_id: Uuid,
 }
 
@@ -137,6 +141,7 @@ fn begin<S: Saga>(beginning: &Beginning, cause: Uuid) -> Instance {
         attention: None,
         patient: false,
         correlation_id: beginning.correlation_id,
+        traceparent: beginning.traceparent.clone(),
         causation_id: cause,
     }
 }
@@ -176,6 +181,7 @@ impl Changes {
             definition: instance.definition,
             command,
             correlation_id: instance.correlation_id,
+            traceparent: instance.traceparent.clone(),
             causation_id: one.cause,
         }));
         for (timer, after) in timers {

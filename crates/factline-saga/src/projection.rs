@@ -49,12 +49,13 @@ impl<S: Saga> Projection for SagaProjection<S> {
             let unkept =
                 |error: serde_json::Error| ApplyError::impossible(index, error.to_string());
             let state = S::begin(&fact).map(serde_json::to_value).transpose().map_err(unkept)?;
-            let correlation_id = event.envelope.correlation_id;
+            let (correlation_id, traceparent) =
+                (event.envelope.correlation_id, event.envelope.traceparent.clone());
             arrived.push(Arrived {
                 instance: event.envelope.stream_id.to_string(),
                 input: Kept::Fact { fact: serde_json::to_value(fact).map_err(unkept)? },
                 cause: event.envelope.event_id,
-                begins: state.map(|state| Beginning { state, correlation_id }),
+                begins: state.map(|state| Beginning { state, correlation_id, traceparent }),
             });
         }
         meters::inputs(S::NAME, "fact", arrived.len());

@@ -64,12 +64,16 @@ impl Shop {
 
     /// Places an order; its id.
     pub async fn order(&self, lines: &[(&str, i64)]) -> String {
-        let items = lines.iter().map(|(sku, quantity)| json!({"sku": sku, "quantity": quantity}));
-        let body = json!({"customer_id": self.customer, "shipping_address": "Leeds",
-                          "items": items.collect::<Vec<_>>()});
-        let placed = self.client.post("/orders", body).await;
+        let placed = self.client.post("/orders", self.basket(lines)).await;
         assert_eq!(placed.status, 201, "{placed:?}");
         placed.body["events"][0]["stream_id"].as_str().unwrap().to_owned()
+    }
+
+    /// What an order is placed with.
+    pub fn basket(&self, lines: &[(&str, i64)]) -> Value {
+        let items = lines.iter().map(|(sku, quantity)| json!({"sku": sku, "quantity": quantity}));
+        json!({"customer_id": self.customer, "shipping_address": "Leeds",
+               "items": items.collect::<Vec<_>>()})
     }
 
     /// Begins an order; its id.

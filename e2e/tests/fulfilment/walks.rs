@@ -1,5 +1,7 @@
 //! The ways that an order goes, each from its confirmation to its end.
 
+use e2e::{Answer, topic_records};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::shop::Shop;
@@ -35,6 +37,35 @@ async fn an_order_is_allocated_by_itself_and_paid_and_shipped() {
     let lantern = &shop.events("inventory", "lantern").await[1];
     let causes = [&reserved["event_id"], &lantern["event_id"]];
     assert!(causes.contains(&&allocated["causation_id"]), "{allocated}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_goes_on_from_the_request_into_what_the_saga_does_and_into_kafkas_headers() {
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let shop = Shop::open("trace", &[]).await;
+    shop.item("lantern", 10).await;
+    let placed = Answer::of(
+        shop.client
+            .request(Method::POST, "/orders")
+            .header("Idempotency-Key", "traced")
+            .header("traceparent", format!("00-{TRACE}-00f067aa0ba902b7-01"))
+            .json(&shop.basket(&[("lantern", 3)])),
+    )
+    .await;
+    let order = placed.body["events"][0]["stream_id"].as_str().unwrap().to_owned();
+    shop.becomes(&order, "pending").await;
+
+    let trace_ids = async |kind: &str, count: usize| -> Vec<Option<String>> {
+        let records = topic_records(&shop.system, &shop.system.topic(kind), count).await;
+        let trace_id = |parent: &str| parent.split('-').nth(1).map(str::to_owned);
+        records.iter().map(|one| one.header("traceparent").and_then(trace_id)).collect()
+    };
+    let of_the_request = Some(TRACE.to_owned());
+    let of_the_order = shop.events("orders", &order).await.len();
+    assert_eq!(trace_ids("order", of_the_order).await, vec![of_the_request.clone(); of_the_order]);
+    let of_the_item = trace_ids("inventory", 2).await;
+    assert!(of_the_item[0].is_some() && of_the_item[0] != of_the_request, "{of_the_item:?}");
+    assert_eq!(of_the_item[1], of_the_request, "what the saga asked for");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -420,7 +420,8 @@ impl World {
 
 fn fact(tour: usize, news: &News) -> Arrived {
     let state = Tours::begin(news).map(|tour| serde_json::to_value(tour).unwrap());
-    let begins = state.map(|state| Beginning { state, correlation_id: Uuid::nil() });
+    let begins =
+        state.map(|state| Beginning { state, correlation_id: Uuid::nil(), traceparent: None });
     let input = Kept::Fact { fact: serde_json::to_value(news).unwrap() };
     Arrived { begins, ..arrived_at(&format!("tour-{tour}"), input) }
 }

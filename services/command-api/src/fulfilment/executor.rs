@@ -7,7 +7,7 @@ use factline_core::{Refusal, Version};
 use factline_log::{CommandFault, Done};
 use factline_saga::{Errand, Executor, Later, Verdict};
 use serde_json::{Map, Value, json};
-use service_kit::{Problem, RequestContext, extract::IfMatch};
+use service_kit::{Problem, RequestContext, TraceContext, extract::IfMatch};
 
 use super::refunds::{Refund, RefundPort};
 use crate::{
@@ -63,6 +63,7 @@ impl InProcess {
         data: Value,
         at_version: Option<i64>,
     ) -> Result<Verdict, Later> {
+        let parent = errand.traceparent.as_deref().and_then(TraceContext::parse);
         let headers = CommandHeaders {
             route: errand.actor.clone(),
             key: Some(errand.key.to_string()),
@@ -70,6 +71,7 @@ impl InProcess {
             context: RequestContext {
                 correlation_id: errand.correlation_id,
                 actor: Some(errand.actor.clone()),
+                trace: parent.map_or_else(TraceContext::root, TraceContext::child),
                 ..RequestContext::fresh()
             },
         };
