@@ -20,17 +20,13 @@ const HELD: &str = "
 
 /// What a database cannot forget, and since when that has been seen.
 #[derive(Debug, Default)]
-pub struct Horizon {
+pub(crate) struct Horizon {
     held: Option<(String, Instant)>,
 }
 
 impl Horizon {
-    /// Looks once; answers for how long looks have found the same transaction to be the oldest, which is also
-    /// the gauge `factline_database_horizon_held_seconds`. Call it every few seconds.
-    ///
-    /// # Errors
-    /// The database fails; nothing is forgotten.
-    pub async fn look(&mut self, pool: &PgPool) -> Result<Duration, sqlx::Error> {
+    /// Answers for how long looks have found the same transaction to be the oldest.
+    pub(crate) async fn look(&mut self, pool: &PgPool) -> Result<Duration, sqlx::Error> {
         let now: Option<String> = sqlx::query_scalar(HELD).fetch_optional(pool).await?;
         if self.held.as_ref().map(|(xid, _)| xid) != now.as_ref() {
             self.held = now.map(|xid| (xid, Instant::now()));

@@ -3,10 +3,13 @@
 
 use crate::support::{DEADLINE, PARTITIONS, TestLog, command, pack};
 use factline_core::{Fault, Position};
-use factline_log::{CommandFault, Horizon, Lanes};
+use factline_log::{CommandFault, DatabaseWatch, Lanes};
 use factline_testkit::{eventually, eventually_ok, parcels::Parcel};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use std::time::Duration;
+use sqlx::{
+    AssertSqlSafe, Connection, PgConnection,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use std::{str::FromStr as _, time::Duration};
 
 /// A session of the test's own, which sets nothing aside for itself that the database refuses.
 async fn session(log: &TestLog) -> PgConnection {
@@ -142,18 +145,35 @@ async fn d16_for_how_long_a_session_holds_the_horizon_back_is_measured_until_it_
     let begin = "begin isolation level repeatable read; select count(*) from log.events";
     sqlx::raw_sql(begin).execute(&mut idle).await.unwrap();
     lanes.execute(command("p", "1", pack(1))).await.unwrap(); // an id that its snapshot is older than
-    let (mut horizon, reader) = (Horizon::default(), log.reader());
+    let (mut watch, reader) = (DatabaseWatch::default(), log.reader());
     let mut before = Duration::ZERO;
     for _ in 0..3 {
         before = eventually_ok(DEADLINE, "it is held for longer", async || {
-            let held = horizon.look(reader.pool()).await.unwrap();
+            let held = watch.look(reader.pool()).await.unwrap().horizon_held;
             if held > before { Ok(held) } else { Err(format!("{held:?}")) }
         })
         .await;
     }
     sqlx::raw_sql("rollback").execute(&mut idle).await.unwrap();
     eventually(DEADLINE, "nothing is held any more", async || {
-        horizon.look(reader.pool()).await.unwrap() < before
+        watch.look(reader.pool()).await.unwrap().horizon_held < before
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c12_how_far_the_databases_clock_is_from_ours_is_measured() {
+    let log = TestLog::create("clock").await;
+    // Found before the server's own by whoever looks there first.
+    let ahead = "create schema ahead; create function ahead.clock_timestamp() returns timestamptz
+                 language sql as $$ select pg_catalog.clock_timestamp() + interval '10 minutes' $$";
+    sqlx::raw_sql(ahead).execute(&log.pool().await).await.unwrap();
+    let options = PgConnectOptions::from_str(&log.database.url()).unwrap();
+    let options = options.options([("search_path", "ahead,pg_catalog")]);
+    let (right, wrong) = (log.pool().await, PgPoolOptions::new().connect_lazy_with(options));
+
+    let mut watch = DatabaseWatch::default();
+    let far = Duration::from_secs(500);
+    assert!(watch.look(&right).await.unwrap().clock_apart < far);
+    assert!(watch.look(&wrong).await.unwrap().clock_apart > far);
 }

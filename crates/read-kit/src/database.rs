@@ -2,7 +2,7 @@
 
 use std::{str::FromStr, time::Duration};
 
-use factline_log::{Horizon, without_open_transactions};
+use factline_log::{DatabaseWatch, without_open_transactions};
 use factline_projection::MIGRATOR;
 use service_kit::{Component, Phase, Runtime, ServiceError};
 use sqlx::{
@@ -53,8 +53,8 @@ impl Database {
         })
     }
 
-    /// Reports to readiness whether the database answers, and measures for how long it has not been able to
-    /// forget ([`Horizon`]).
+    /// Reports to readiness whether the database answers, and measures what wants watching
+    /// ([`DatabaseWatch`]).
     pub fn watch(&self, runtime: &Runtime) {
         let (pool, component) = (self.queries.clone(), runtime.health.component("database"));
         runtime
@@ -94,9 +94,9 @@ async fn watch(
     stop: CancellationToken,
 ) -> Result<(), ServiceError> {
     let mut every = tokio::time::interval(LOOK_EVERY);
-    let mut horizon = Horizon::default();
+    let mut database = DatabaseWatch::default();
     while stop.run_until_cancelled(every.tick()).await.is_some() {
-        match horizon.look(&pool).await {
+        match database.look(&pool).await {
             Ok(_) => component.ready(),
             Err(error) => component.not_ready(error.to_string()),
         }

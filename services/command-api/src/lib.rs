@@ -27,7 +27,7 @@ use domain::{customer::Customer, inventory::Item, order::Order};
 use factline_codec::{Codec, Registry};
 use factline_core::{Aggregate, Fault, heartbeat::PARTITIONS};
 use factline_log::{
-    Horizon, InlineView, LaneParts, Lanes, LogReader, RelayCursors, classify, ensure_topic,
+    DatabaseWatch, InlineView, LaneParts, Lanes, LogReader, RelayCursors, classify, ensure_topic,
 };
 use factline_relay::{Relay, RelayParts, RelaySettings, RelayStatus};
 use service_kit::{Component, Phase, Program, Runtime, ServiceError};
@@ -179,9 +179,9 @@ fn watch_log(runtime: &Runtime, reader: LogReader, topic: String, audited: bool)
     const EVERY: Duration = Duration::from_secs(2);
     let component = runtime.health.component("log");
     runtime.tasks.spawn(Phase::Watching, "log health", |stop| async move {
-        let mut horizon = Horizon::default();
+        let mut watch = DatabaseWatch::default();
         loop {
-            match log_state(&reader, &topic, audited, &mut horizon).await {
+            match log_state(&reader, &topic, audited, &mut watch).await {
                 Ok(()) => component.ready(),
                 Err(fault) => component.not_ready(fault.to_string()),
             }
@@ -197,9 +197,9 @@ async fn log_state(
     reader: &LogReader,
     topic: &str,
     audited: bool,
-    horizon: &mut Horizon,
+    watch: &mut DatabaseWatch,
 ) -> Result<(), Fault> {
-    horizon.look(reader.pool()).await.map_err(|error| classify("looking at the log", error))?;
+    watch.look(reader.pool()).await.map_err(|error| classify("looking at the log", error))?;
     if reader.heads(topic).await?.is_empty() {
         return Err(Fault::fatal("looking for the topic", "the log is not migrated"));
     }
