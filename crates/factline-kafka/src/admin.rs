@@ -21,6 +21,7 @@ use rdkafka::{
 use crate::{KafkaSettings, Record, classify, context::LoggingContext, fault::classify_code};
 
 mod cut;
+mod demands;
 
 impl ConsumerContext for LoggingContext {}
 
@@ -74,6 +75,8 @@ enum WrongTopic {
     Missing(String),
     #[error("topic {topic} has {found} partitions where {expected} were recorded")]
     Partitions { topic: String, found: i32, expected: i32 },
+    #[error("topic {topic} is not as the settings ask: {}", lacks.join("; "))]
+    Lacking { topic: String, lacks: Vec<String> },
     #[error("topic {0} was created but the brokers do not show it yet")]
     NotShown(String),
 }
@@ -103,19 +106,28 @@ impl Admin {
         Ok(Self { settings: Arc::new(settings.clone()), client: Arc::new(client) })
     }
 
-    /// Makes sure that the topic is there with exactly so many partitions; creates it when it is
-    /// missing and `kafka.create_topics` is on. Two processes may do so at once.
+    /// Makes sure that the topic is there with exactly so many partitions, and that one that was there
+    /// keeps what it is given no less than `config` asks; creates it when it is missing and
+    /// `kafka.create_topics` is on. Two processes may do so at once.
     ///
     /// # Errors
-    /// Fatal when the topic is missing or has another number of partitions.
+    /// Fatal when the topic is missing, has another number of partitions, or may lose more than is asked for.
     pub async fn ensure_topic(
         &self,
         name: &str,
         partitions: i32,
         config: &TopicConfig,
     ) -> Result<TopicInfo, Fault> {
+        const CHECKING: &str = "checking a topic";
         let info = match self.topic_info(name).await? {
-            Some(info) => info,
+            Some(info) => {
+                let lacks = self.lacks(name, &info, config).await?;
+                if !lacks.is_empty() {
+                    let wrong = WrongTopic::Lacking { topic: name.to_owned(), lacks };
+                    return Err(Fault::fatal(CHECKING, wrong));
+                }
+                info
+            }
             None if self.settings.create_topics => {
                 self.create_topic(name, partitions, config).await?;
                 self.await_topic(name).await?
@@ -128,7 +140,7 @@ impl Admin {
         if info.partitions != partitions {
             let (topic, found, expected) = (name.to_owned(), info.partitions, partitions);
             let wrong = WrongTopic::Partitions { topic, found, expected };
-            return Err(Fault::fatal("checking a topic", wrong));
+            return Err(Fault::fatal(CHECKING, wrong));
         }
         Ok(info)
     }
@@ -277,12 +289,7 @@ impl Admin {
         config: &TopicConfig,
     ) -> Result<(), Fault> {
         const DOING: &str = "creating a topic";
-        // Made for this call alone: a lasting one would collect log lines that nobody polls.
-        let client: AdminClient<LoggingContext> = self
-            .settings
-            .client_config()
-            .create_with_context(LoggingContext)
-            .map_err(|error| classify(DOING, error))?;
+        let client = self.admin_client(DOING)?;
         let (min_insync, retention) =
             (config.min_insync_replicas.to_string(), config.retention_ms.to_string());
         let replication = TopicReplication::Fixed(config.replication_factor);
@@ -333,6 +340,12 @@ impl Admin {
             answer
         });
         asked.await.unwrap_or_else(|join| Err(Fault::transient(doing, Source::from(join))))
+    }
+
+    /// Made for one call: a lasting one would collect log lines that nobody polls.
+    fn admin_client(&self, doing: &'static str) -> Result<AdminClient<LoggingContext>, Fault> {
+        let config = self.settings.client_config();
+        config.create_with_context(LoggingContext).map_err(|error| classify(doing, error))
     }
 
     fn deadline(&self) -> Duration {

@@ -2,16 +2,23 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test that cannot go on has to end
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use factline_core::{Fault, partition_for};
 use factline_kafka::{Admin, KafkaSettings, Outgoing, Producer, Watermarks};
-use factline_testkit::{stack, unique_prefix};
+use factline_testkit::{eventually_ok, stack, unique_prefix};
 use rdkafka::{
-    Offset, TopicPartitionList,
+    ClientConfig, Offset, TopicPartitionList,
+    admin::{
+        AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+    },
+    client::DefaultClientContext,
     consumer::{BaseConsumer, CommitMode, Consumer as _},
 };
+
+/// Generous: the machine may be busy with other tests.
+const SOON: Duration = Duration::from_secs(60);
 
 fn settings(test: &str) -> KafkaSettings {
     KafkaSettings {
@@ -63,6 +70,32 @@ async fn a_topic_is_created_once_however_many_ask_and_never_with_another_shape()
     let other_shape = admin.ensure_topic(&topic, 4, &config).await.unwrap_err();
     assert!(matches!(other_shape, Fault::Fatal { .. }), "{other_shape}");
     assert!(other_shape.to_string().contains("3 partitions where 4"), "{other_shape}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c07_a_topic_that_may_lose_events_is_refused_with_everything_that_it_lacks() {
+    let settings = settings("a topic that may lose events");
+    let (topic, config) = (settings.topic("parcel"), settings.topic_config());
+    let client: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", &settings.brokers).create().unwrap();
+    let compacted = NewTopic::new(&topic, 3, TopicReplication::Fixed(1))
+        .set("cleanup.policy", "compact")
+        .set("retention.ms", "60000");
+    client.create_topics([&compacted], &AdminOptions::new()).await.unwrap();
+    let admin = Admin::new(&settings).unwrap();
+    let refused = admin.ensure_topic(&topic, 3, &config).await.unwrap_err();
+    assert!(matches!(refused, Fault::Fatal { .. }), "{refused}");
+    for part in [&*topic, "cleanup.policy is compact", "retention.ms is 60000"] {
+        assert!(refused.to_string().contains(part), "{refused}");
+    }
+
+    let kept = HashMap::from([("cleanup.policy", "delete"), ("retention.ms", "-1")]);
+    let mended = AlterConfig { specifier: ResourceSpecifier::Topic(&topic), entries: kept };
+    client.alter_configs([&mended], &AdminOptions::new()).await.unwrap();
+    eventually_ok(SOON, "the topic is as it must be", async || {
+        admin.ensure_topic(&topic, 3, &config).await.map_err(|fault| fault.to_string())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
