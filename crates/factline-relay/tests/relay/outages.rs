@@ -1,6 +1,7 @@
 //! The relay on the real stack, while something is away: it waits, says so, and goes on.
 
 use crate::support::{Running, World, applied, position};
+use factline_codec::{WriterSchema, subject};
 use factline_kafka::KafkaSettings;
 use factline_relay::{RelayParts, RelayStatus};
 use factline_testkit::FaultProxy;
@@ -92,4 +93,24 @@ async fn a_topic_of_another_shape_stops_the_relay() {
     let failed = |status: &RelayStatus| matches!(status, RelayStatus::Failed(why) if why.contains("2 partitions where 4"));
     relay.reaches("the relay pages somebody", failed).await;
     relay.stop().await;
+}
+
+/// Also the proof that a subject takes only fully compatible schemas: the registry's own default takes any.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c13_a_subject_that_holds_an_incompatible_schema_stops_the_relay_before_anything_is_sent() {
+    let world = World::new("a subject of another shape").await;
+    let parts = world.parts();
+    let other = r#"{"type": "record", "name": "ParcelPacked", "namespace": "factline.parcel",
+                    "fields": [{"name": "colour", "type": "string"}]}"#;
+    let other = WriterSchema::admit(other).unwrap();
+    let subject = subject(&world.topic, other.full_name());
+    parts.registry.register(&subject, &other).await.unwrap();
+    world.pack(2, 3).await;
+
+    let mut relay = Running::start(parts);
+    let failed = |status: &RelayStatus| matches!(status, RelayStatus::Failed(why) if why.contains("registering a schema"));
+    relay.reaches("the relay pages somebody", failed).await;
+    relay.stop().await;
+    assert!(world.records().await.iter().all(Vec::is_empty));
+    assert!(world.cursors().await.iter().all(|(_, position)| *position == 0));
 }
