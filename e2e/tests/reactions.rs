@@ -190,7 +190,7 @@ async fn every_figure_that_a_built_in_rule_judges_is_told_by_a_service() {
         .await;
         judged += 1;
     }
-    assert_eq!(judged, 6);
+    assert_eq!(judged, 7);
     assert_eq!(list.stop().await, 0);
     assert_eq!(api.stop().await, 0);
 }

@@ -14,7 +14,7 @@ use rdkafka::{
     Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     consumer::{BaseConsumer, Consumer as _, ConsumerContext},
-    error::KafkaError,
+    error::{KafkaError, KafkaResult},
     types::RDKafkaErrorCode,
 };
 
@@ -24,6 +24,8 @@ mod cut;
 mod demands;
 
 impl ConsumerContext for LoggingContext {}
+
+type Administrator = AdminClient<LoggingContext>;
 
 /// How often a created topic is looked for until the brokers show it.
 const CREATION_POLL: Duration = Duration::from_millis(20);
@@ -107,7 +109,7 @@ impl Admin {
     }
 
     /// Makes sure that the topic is there with exactly so many partitions, and that one that was there
-    /// keeps what it is given no less than `config` asks; creates it when it is missing and
+    /// keeps what it is given no less than `config` asks (with `kafka.check_topics`); creates it when it is missing and
     /// `kafka.create_topics` is on. Two processes may do so at once.
     ///
     /// # Errors
@@ -120,7 +122,7 @@ impl Admin {
     ) -> Result<TopicInfo, Fault> {
         const CHECKING: &str = "checking a topic";
         let info = match self.topic_info(name).await? {
-            Some(info) => {
+            Some(info) if self.settings.check_topics => {
                 let lacks = self.lacks(name, &info, config).await?;
                 if !lacks.is_empty() {
                     let wrong = WrongTopic::Lacking { topic: name.to_owned(), lacks };
@@ -128,6 +130,7 @@ impl Admin {
                 }
                 info
             }
+            Some(info) => info,
             None if self.settings.create_topics => {
                 self.create_topic(name, partitions, config).await?;
                 self.await_topic(name).await?
@@ -289,7 +292,6 @@ impl Admin {
         config: &TopicConfig,
     ) -> Result<(), Fault> {
         const DOING: &str = "creating a topic";
-        let client = self.admin_client(DOING)?;
         let (min_insync, retention) =
             (config.min_insync_replicas.to_string(), config.retention_ms.to_string());
         let replication = TopicReplication::Fixed(config.replication_factor);
@@ -297,13 +299,10 @@ impl Admin {
             .set("cleanup.policy", "delete")
             .set("min.insync.replicas", &min_insync)
             .set("retention.ms", &retention);
-        let options = AdminOptions::new()
-            .request_timeout(Some(self.deadline()))
-            .operation_timeout(Some(self.deadline()));
-        let results = client.create_topics([&topic], &options).await;
-        // The client's drop joins a thread that looks up every 100 ms.
-        tokio::task::spawn_blocking(move || drop(client));
-        for result in results.map_err(|error| classify(DOING, error))? {
+        let creating = async |client: &Administrator, options: &_| {
+            client.create_topics([&topic], options).await
+        };
+        for result in self.administrate(DOING, creating).await? {
             match result {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                 Err((_, code)) => return Err(classify_code(DOING, code, code)),
@@ -342,10 +341,23 @@ impl Admin {
         asked.await.unwrap_or_else(|join| Err(Fault::transient(doing, Source::from(join))))
     }
 
-    /// Made for one call: a lasting one would collect log lines that nobody polls.
-    fn admin_client(&self, doing: &'static str) -> Result<AdminClient<LoggingContext>, Fault> {
+    /// One request of an administrator, by a client of its own: a lasting one would collect log lines
+    /// that nobody polls.
+    async fn administrate<T>(
+        &self,
+        doing: &'static str,
+        request: impl AsyncFnOnce(&Administrator, &AdminOptions) -> KafkaResult<T>,
+    ) -> Result<T, Fault> {
+        let failed = |error| classify(doing, error);
         let config = self.settings.client_config();
-        config.create_with_context(LoggingContext).map_err(|error| classify(doing, error))
+        let client: Administrator = config.create_with_context(LoggingContext).map_err(failed)?;
+        let options = AdminOptions::new()
+            .request_timeout(Some(self.deadline()))
+            .operation_timeout(Some(self.deadline()));
+        let answer = request(&client, &options).await;
+        // The client's drop joins a thread that looks up every 100 ms.
+        tokio::task::spawn_blocking(move || drop(client));
+        answer.map_err(failed)
     }
 
     fn deadline(&self) -> Duration {

@@ -60,7 +60,8 @@ pub struct ConsumerSpec {
     pub group: String,
     /// The topics.
     pub topics: Vec<Arc<str>>,
-    /// How many records of one partition may wait for the runtime.
+    /// How many records may wait for the runtime, for each partition that is held. Partitions share that room;
+    /// one may have up to half of it.
     pub backlog_records: usize,
     /// A partition that has records and yields none for so long makes the client be rebuilt; and so does a group
     /// that owes an answer for so much longer than its longest rebalance (`max.poll.interval.ms`).

@@ -18,6 +18,9 @@ pub struct KafkaSettings {
     /// Create missing topics at start. For the local profile; elsewhere an operator creates them
     /// and a missing topic stops the service.
     pub create_topics: bool,
+    /// Ask the brokers how a topic that is there is set up, and refuse one that keeps less than the settings
+    /// below ask for. Needs the right to describe a topic's configuration; off where nobody gives that.
+    pub check_topics: bool,
     /// Copies of a created topic. 3 in production; 1 is all that one broker can hold.
     pub replication_factor: i32,
     /// How many copies must confirm a write to a created topic; one less than the copies lets one
@@ -84,6 +87,7 @@ impl Default for KafkaSettings {
             group_prefix: "factline.".into(),
             client_id: "factline".into(),
             create_topics: false,
+            check_topics: true,
             replication_factor: 3,
             min_insync_replicas: 2,
             retention_ms: 604_800_000, // a week: the longest unattended outage that we plan for

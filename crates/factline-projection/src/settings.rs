@@ -16,7 +16,8 @@ pub struct ProjectionSettings {
     pub batch_records: usize,
     /// The most bytes of records in one transaction.
     pub batch_bytes: usize,
-    /// How many records of one partition may wait in memory; the partition is paused beyond.
+    /// How many records may wait in memory, for each partition that is held. Partitions share that room; one
+    /// that stands still may have up to half of it, and is paused then.
     pub backlog_records: usize,
     /// Where a partition begins that this projection has never read.
     pub begin_at: BeginAt,

@@ -1,13 +1,10 @@
 //! Cutting a topic, as retention does.
 
 use factline_core::Fault;
-use rdkafka::{
-    Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions},
-};
+use rdkafka::{Offset, TopicPartitionList};
 
-use super::Admin;
-use crate::{classify, context::LoggingContext, fault::classify_code};
+use super::{Admin, Administrator};
+use crate::{classify, fault::classify_code};
 
 impl Admin {
     /// Removes every record that the topic has at this moment, as retention would in time; how many
@@ -26,16 +23,10 @@ impl Admin {
             let place = Offset::Offset(end.high);
             places.add_partition_offset(topic, end.partition, place).map_err(failed)?;
         }
-        let config = self.settings.client_config();
-        let client: AdminClient<LoggingContext> =
-            config.create_with_context(LoggingContext).map_err(failed)?;
-        let options = AdminOptions::new()
-            .request_timeout(Some(self.deadline()))
-            .operation_timeout(Some(self.deadline()));
-        let cut = client.delete_records(&places, &options).await;
-        // The client's drop joins a thread that looks up every 100 ms.
-        tokio::task::spawn_blocking(move || drop(client));
-        for partition in cut.map_err(failed)?.elements() {
+        let cutting = async |client: &Administrator, options: &_| {
+            client.delete_records(&places, options).await
+        };
+        for partition in self.administrate(DOING, cutting).await?.elements() {
             if let Err(error) = partition.error() {
                 let code =
                     error.rdkafka_error_code().unwrap_or(rdkafka::types::RDKafkaErrorCode::Unknown);

@@ -2,13 +2,11 @@
 
 use factline_core::Fault;
 use rdkafka::{
-    admin::{AdminOptions, ConfigResource, ResourceSpecifier},
+    admin::{ConfigResource, ResourceSpecifier},
     error::KafkaError,
-    types::RDKafkaErrorCode,
 };
-use tracing::warn;
 
-use super::{Admin, TopicConfig, TopicInfo};
+use super::{Admin, Administrator, TopicConfig, TopicInfo};
 use crate::{classify, fault::classify_code};
 
 impl Admin {
@@ -23,27 +21,20 @@ impl Admin {
         wanted: &TopicConfig,
     ) -> Result<Vec<String>, Fault> {
         let settings = self.describe(name).await?;
-        let value = |name: &str| settings.as_ref()?.get(name)?.value.clone();
+        let value = |name: &str| settings.get(name)?.value.clone();
         Ok(lacks(value, info.replication_factor, wanted))
     }
 
-    /// A topic's settings; `None` from a broker that does not know the question.
-    async fn describe(&self, name: &str) -> Result<Option<ConfigResource>, Fault> {
+    async fn describe(&self, name: &str) -> Result<ConfigResource, Fault> {
         const DOING: &str = "asking for a topic's settings";
-        let client = self.admin_client(DOING)?;
         let topic = ResourceSpecifier::Topic(name);
-        let options = AdminOptions::new().request_timeout(Some(self.deadline()));
-        let answer = client.describe_configs([&topic], &options).await;
-        tokio::task::spawn_blocking(move || drop(client));
-        match answer.map(|mut results| results.pop()) {
-            Ok(Some(Ok(settings))) => Ok(Some(settings)),
-            Ok(Some(Err(code))) => Err(classify_code(DOING, code, code)),
-            Ok(None) => Ok(None),
-            Err(KafkaError::AdminOp(RDKafkaErrorCode::UnsupportedFeature)) => {
-                warn!(kafka.topic = name, "the broker cannot say how the topic is set up");
-                Ok(None)
-            }
-            Err(error) => Err(classify(DOING, error)),
+        let asking = async |client: &Administrator, options: &_| {
+            client.describe_configs([&topic], options).await
+        };
+        match self.administrate(DOING, asking).await?.pop() {
+            Some(Ok(settings)) => Ok(settings),
+            Some(Err(code)) => Err(classify_code(DOING, code, code)),
+            None => Err(classify(DOING, KafkaError::NoMessageReceived)),
         }
     }
 }

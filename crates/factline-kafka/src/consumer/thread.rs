@@ -101,6 +101,18 @@ fn told_to_close_within(orders: &Receiver<Command>, patience: Duration) -> bool 
     }
 }
 
+/// Whether no more records may be taken in for these partitions. What they may have waiting they have
+/// together: who waits for one that is full keeps records from all, and a worker whose partitions are empty
+/// would stand still beside one that has plenty. But none may have more than half, or one that stands still
+/// would take the room of all.
+fn is_over(limit: usize, waiting: impl Iterator<Item = usize>) -> bool {
+    let (mut partitions, mut all, mut most) = (0, 0, 0);
+    for one in waiting {
+        (partitions, all, most) = (partitions + 1, all + one, one.max(most));
+    }
+    partitions > 0 && (all >= limit * partitions || most >= limit * (partitions / 2).max(1))
+}
+
 enum Ending {
     Close,
     Replace(String),
@@ -217,13 +229,14 @@ impl<'a> Poller<'a> {
         }
     }
 
-    /// Pauses partitions whose backlog stays full, and resumes those that drained.
+    /// Pauses partitions whose backlog stays full while there is no room, and resumes those that drained.
     fn hold_back(&mut self) {
         let limit = self.spec.backlog_records;
         let context = self.client.context();
         let over = || {
             let holdings = context.holdings();
-            holdings.all.iter().any(|held| !held.paused && held.backlog.waiting() >= limit)
+            let open = holdings.all.iter().filter(|held| !held.paused);
+            is_over(limit, open.map(|held| held.backlog.waiting()))
         };
         let drained = !over() || self.room.wait_until(PATIENCE, || !over());
         let (mut pause, mut resume) = (Vec::new(), Vec::new());
@@ -299,5 +312,21 @@ impl<'a> Poller<'a> {
         self.context().report(ConsumerEvent::Closed { clean });
         // May block when it was not clean; nobody waits for this thread any more.
         drop(self.client);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_share_their_room_and_none_takes_more_than_half() {
+        let over = |waiting: &[usize]| is_over(100, waiting.iter().copied());
+        assert!(!over(&[]), "there is nothing to wait for");
+        assert!(!over(&[99]) && over(&[100]));
+        assert!(!over(&[99, 99]) && over(&[0, 100]), "half of two is one");
+        assert!(!over(&[150, 0, 149, 99]), "who has more takes what others leave");
+        assert!(over(&[150, 50, 100, 100]), "together they have no more");
+        assert!(over(&[200, 0, 0, 0]), "one has half");
     }
 }

@@ -16,6 +16,7 @@ async fn on_a_mock(test: &str) -> (MockCluster<'static, DefaultProducerContext>,
     mock.create_topic(&world.topic, PARTITIONS, 1).unwrap();
     world.kafka = KafkaSettings {
         brokers: mock.bootstrap_servers(),
+        check_topics: false, // the mock has no answer to that
         message_timeout_ms: 1_000,
         ..world.kafka
     };
