@@ -23,7 +23,6 @@ use tokio::time::timeout;
 const TOPIC: &str = "factline.parcel.v1";
 /// Generous: the machine may be busy with other tests.
 const SOON: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 fn cluster(partitions: i32) -> (MockCluster<'static, DefaultProducerContext>, KafkaSettings) {
     let cluster = MockCluster::new(1).unwrap();
@@ -79,12 +78,8 @@ impl Member {
     async fn until(&mut self, what: &str, enough: impl Fn(&Self) -> bool) {
         let handling = async {
             while !enough(self) {
-                tokio::select! {
-                    event = self.consumer.next() => {
-                        self.handle(event.expect("the thread is there"));
-                    }
-                    () = tokio::time::sleep(LOOK_EVERY) => {} // `enough` may ask somebody else
-                }
+                let event = self.consumer.next().await.expect("the thread is there");
+                self.handle(event);
             }
         };
         assert!(timeout(SOON, handling).await.is_ok(), "not in time: {what}");
@@ -240,9 +235,13 @@ async fn is_replaced_while(kind: RDKafkaApiKey, error: RDKafkaRespErr) {
     let spec =
         ConsumerSpec { group: group.clone(), stall_after: Duration::from_secs(1), ..spec(1_000) };
     let mut member = Member::of(Consumer::start(&settings, spec).unwrap(), StartAt::Beginning);
-    let replaced =
-        || meters.counter("factline_kafka_consumer_replacements_total", &[("group", &group)]) > 0;
-    member.until("another client takes over", |_| replaced()).await;
+    let replaced = async || {
+        meters.counter("factline_kafka_consumer_replacements_total", &[("group", &group)]) > 0
+    };
+    tokio::select! {
+        () = eventually(SOON, "another client takes over", replaced) => {}
+        () = member.until("its events are handled meanwhile", |_| false) => {}
+    }
     assert_eq!(member.records.len(), 0, "the fault was there");
 
     cluster.clear_request_errors(kind);
